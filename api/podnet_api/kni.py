@@ -1,0 +1,476 @@
+"""NetworkConfig, AttachmentConfig, NodeNetwork and IPBlock: the parameters and state of podnet's provider.
+
+Group kni.multinetwork.x-k8s.io. A PodNetwork of provider ``multinetwork.x-k8s.io/kni`` references one
+NetworkConfig, a PodNetworkAttachment at most one AttachmentConfig. The pool and the links belong to the
+NetworkConfig: two PodNetworks may share one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, field
+
+from podnet_api import names
+from podnet_api.meta import (
+    Address,
+    Cidr,
+    InterfaceName,
+    Mac,
+    Model,
+    Mtu,
+    Name,
+    ObjectMeta,
+    Rule,
+    Text,
+)
+
+DATAPATHS = ("bridge", "vxlan", "macvlan", "vlan", "ipvlan", "routed", "hostDevice", "sriov", "tap", "macvtap",
+             "bond", "vrf", "cni")  # fmt: skip
+"""Every datapath, by its key in a NetworkConfig's spec."""
+
+
+class Uplink(Model):
+    """The node's interface that carries the network off the node."""
+
+    interface: InterfaceName
+    """Name of the interface on the node. A node without it reports the network as UplinkMissing."""
+
+
+class Bridge(Model):
+    """A Linux bridge on each node; without an uplink the network ends at the node."""
+
+    name: Annotated[str, Meta(max_length=15, pattern=r"^[^/:\s%]*$")] = ""
+    """Name of the bridge on the node; empty: derived from the NetworkConfig. A bridge of that name that
+    exists already is used and never deleted."""
+    hairpin: bool = False
+    """Whether a frame may leave through the port where it came in."""
+    port_isolation: bool = False
+    """Whether ports may talk only to the uplink and the bridge itself, not to each other."""
+    gateway: bool = False
+    """Whether the bridge holds the gateway addresses of the ranges, so that Pods reach the node."""
+    ip_masq: bool = False
+    """Whether what leaves the ranges for elsewhere takes the node's address. Needs ``gateway``."""
+    vlan: Annotated[int, Meta(ge=0, le=4094)] = 0
+    """Access VLAN of the Pods' ports; 0: none. Needs bridge VLAN filtering in the kernel."""
+
+
+class Vxlan(Model):
+    """An overlay across nodes: a VXLAN device (RFC 7348) and a bridge on each node, flooding by
+    head-end replication to every other node of the network."""
+
+    vni: Annotated[int, Meta(ge=1, le=16777215)]
+    """VXLAN network identifier."""
+    port: Annotated[int, Meta(ge=1, le=65535)] = 4789
+    """UDP port."""
+    port_isolation: bool = False
+    """Whether ports of one node may not talk to each other."""
+
+
+class Macvlan(Model):
+    """A macvlan interface on the uplink."""
+
+    mode: Literal["bridge", "private", "vepa", "passthru"] = "bridge"
+    """How the interfaces of one uplink see each other."""
+
+
+class Vlan(Model):
+    """A VLAN interface on the uplink (IEEE 802.1Q)."""
+
+    vid: Annotated[int, Meta(ge=1, le=4094)]
+    """VLAN identifier."""
+
+
+class Ipvlan(Model):
+    """An ipvlan interface on the uplink: the Pod shares the uplink's MAC address."""
+
+    mode: Literal["l2", "l3", "l3s"] = "l2"
+    """At which layer the kernel forwards between interfaces."""
+
+
+class Routed(Model):
+    """A point-to-point link to the node, which routes."""
+
+    proxy: bool = False
+    """Whether the node answers ARP and NDP for the Pods on the uplink."""
+
+
+class HostDevice(Model):
+    """An existing device of the node, moved into the Pod."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("[has(self.name), has(self.mac), has(self.pciAddress)].exists_one(x, x)",
+             "exactly one of name, mac and pciAddress must be set"),
+    )  # fmt: skip
+
+    name: Annotated[str, Meta(max_length=15)] | None = None
+    """The device with this name."""
+    mac: Mac | None = None
+    """The device with this MAC address."""
+    pci_address: Annotated[str, Meta(max_length=12)] | None = None
+    """The device at this PCI address."""
+
+
+class Sriov(Model):
+    """A virtual function of an SR-IOV device."""
+
+    resource: Annotated[str, Meta(max_length=253)] = ""
+    """Resource name of the device plugin that hands out the functions; empty: any free function of the uplink."""
+    vlan: Annotated[int, Meta(ge=0, le=4094)] = 0
+    """VLAN that the device puts the function in; 0: none."""
+    trust: bool = False
+    """Whether the function may change its MAC address and receive all multicast."""
+    spoof_check: bool = True
+    """Whether the device drops frames from other MAC addresses."""
+
+
+class Tap(Model):
+    """A tap device, as virtual machines use it, with a port on a bridge."""
+
+    owner: Annotated[int, Meta(ge=0, le=4294967294)] = 0
+    """User id that may open it."""
+    group: Annotated[int, Meta(ge=0, le=4294967294)] = 0
+    """Group id that may open it."""
+    multi_queue: bool = False
+    """Whether it may be opened several times."""
+
+
+class Macvtap(Model):
+    """A macvtap device on the uplink."""
+
+    mode: Literal["bridge", "private", "vepa", "passthru"] = "bridge"
+    """How the interfaces of one uplink see each other."""
+
+
+class Bond(Model):
+    """A bond of interfaces that earlier entries of the Pod's list attached."""
+
+    mode: Literal["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb",
+                  "balance-alb"] = "active-backup"  # fmt: skip
+    """How the links share the traffic."""
+    links: Annotated[list[InterfaceName], Meta(min_length=2, max_length=8)]
+    """Names of the links in the Pod."""
+    miimon: Annotated[int, Meta(ge=0, le=60000)] = 100
+    """How often the links are looked at, in milliseconds."""
+
+
+class Vrf(Model):
+    """A virtual routing table for interfaces that earlier entries of the Pod's list attached."""
+
+    table: Annotated[int, Meta(ge=1, le=4294967295)]
+    """Number of the routing table."""
+    members: Annotated[list[InterfaceName], Meta(max_length=16)] = []
+    """Names of the interfaces in the Pod."""
+
+
+class Cni(Model):
+    """A CNI plugin or chain of plugins."""
+
+    config: Annotated[str, Meta(min_length=2, max_length=65536)]
+    """The network configuration as JSON (CNI specification)."""
+
+
+class Range(Model):
+    """Addresses of one subnet that Pods may get."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("isCIDR(self.cidr) && cidr(self.cidr) == cidr(self.cidr).masked()",
+             "cidr must be a subnet whose host bits are zero, e.g. 10.1.0.0/24 or fd00:1::/64", path=".cidr"),
+        Rule("!has(self.gateway) || (isIP(self.gateway) && (!isCIDR(self.cidr) || cidr(self.cidr).containsIP(self.gateway)))",
+             "gateway must be an address of cidr", path=".gateway"),
+        Rule("!has(self.start) || (isIP(self.start) && (!isCIDR(self.cidr) || cidr(self.cidr).containsIP(self.start)))",
+             "start must be an address of cidr", path=".start"),
+        Rule("!has(self.end) || (isIP(self.end) && (!isCIDR(self.cidr) || cidr(self.cidr).containsIP(self.end)))",
+             "end must be an address of cidr", path=".end"),
+    )  # fmt: skip
+
+    cidr: Cidr
+    """The subnet. Its length becomes the prefix length of the Pods' addresses."""
+    start: Address | None = None
+    """First address to give; absent: the first usable one."""
+    end: Address | None = None
+    """Last address to give; absent: the last usable one."""
+    gateway: Address | None = None
+    """The gateway of the subnet; never given to a Pod."""
+    exclude: Annotated[list[Cidr], Meta(max_length=64)] = []
+    """Addresses or subnets never given to a Pod."""
+
+
+class Ipam(Model):
+    """Where addresses come from."""
+
+    ranges: Annotated[list[Range], Meta(min_length=1, max_length=16)]
+    """The ranges. A Pod gets one address per family, from the first range of the family with room. They
+    must not overlap."""
+    scope: Literal["cluster", "node"] = "cluster"
+    """cluster: an address is given once in the cluster. node: each node gives the whole range by itself,
+    which is right only where the network does not leave the node."""
+    block_prefix4: Annotated[int, Meta(ge=8, le=32)] | None = field(name="blockPrefix4", default=None)
+    """Prefix length of the IPv4 blocks that nodes claim; absent: 28, or single addresses where a range is
+    smaller than 16 blocks of that size."""
+    block_prefix6: Annotated[int, Meta(ge=16, le=128)] | None = field(name="blockPrefix6", default=None)
+    """The same for IPv6; absent: 124."""
+
+
+class Route(Model):
+    """One route in the Pod."""
+
+    destination: Cidr
+    """The subnet that it leads to."""
+    gateway: Address | None = None
+    """Next hop; absent: the destination is on the link."""
+
+
+class Dns(Model):
+    """Name servers of a network, reported in the Pod's network status."""
+
+    nameservers: Annotated[list[Address], Meta(max_length=3)] = []
+    """Addresses of the servers."""
+    search: Annotated[list[Annotated[str, Meta(max_length=253)]], Meta(max_length=32)] = []
+    """Search list."""
+
+
+class NodeRequirement(Model):
+    """One requirement on a node's labels."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=316)]
+    """Label key."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = "In"
+    """How the label is compared."""
+    values: Annotated[list[Annotated[str, Meta(max_length=63)]], Meta(max_length=1000)] = []
+    """Values for In and NotIn."""
+
+
+class NodeSelector(Model):
+    """Which nodes carry the network. All that is listed must hold."""
+
+    match_labels: dict[str, Annotated[str, Meta(max_length=63)]] = {}
+    """Labels with the value that they must have."""
+    match_expressions: Annotated[list[NodeRequirement], Meta(max_length=32)] = []
+    """Further requirements."""
+
+
+class Capacity(Model):
+    """How much of the network one node carries."""
+
+    attachments: Annotated[int, Meta(ge=0, le=100000)] | None = None
+    """Most attachments on one node; absent: what the datapath allows (a Linux bridge: 1023 ports)."""
+
+
+class NetworkConfigSpec(Model):
+    """How a network is made on each node. Exactly one datapath must be set."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("[" + ", ".join(f"has(self.{d})" for d in DATAPATHS) + "].exists_one(x, x)",
+             "exactly one datapath must be set: " + ", ".join(DATAPATHS)),
+        *(Rule(f"has(self.{d}) == has(oldSelf.{d})", "the datapath is immutable: create another NetworkConfig",
+               "FieldValueForbidden") for d in DATAPATHS),
+        Rule("!has(self.macvlan) || has(self.uplink)", "macvlan needs an uplink", "FieldValueRequired", ".uplink"),
+        Rule("!has(self.macvlan) || !has(self.antiSpoof) || !self.antiSpoof",
+             "antiSpoof needs a port on the node, which macvlan has not: use bridge or vxlan",
+             "FieldValueForbidden", ".antiSpoof"),
+        Rule("!has(self.bridge) || !has(self.bridge.ipMasq) || !self.bridge.ipMasq || "
+             "(has(self.bridge.gateway) && self.bridge.gateway)", "ipMasq needs gateway: true", path=".bridge"),
+        Rule("!has(self.ipam) || !has(oldSelf.ipam) || self.ipam.ranges == oldSelf.ipam.ranges",
+             "ranges are immutable: create another NetworkConfig", "FieldValueForbidden", ".ipam"),
+    )  # fmt: skip
+
+    bridge: Bridge | None = None
+    """Datapath: a bridge on each node."""
+    vxlan: Vxlan | None = None
+    """Datapath: an overlay across nodes."""
+    macvlan: Macvlan | None = None
+    """Datapath: macvlan on the uplink."""
+    vlan: Vlan | None = None
+    """Datapath: a VLAN of the uplink."""
+    ipvlan: Ipvlan | None = None
+    """Datapath: ipvlan on the uplink."""
+    routed: Routed | None = None
+    """Datapath: a routed link."""
+    host_device: HostDevice | None = None
+    """Datapath: a device of the node."""
+    sriov: Sriov | None = None
+    """Datapath: a virtual function."""
+    tap: Tap | None = None
+    """Datapath: a tap device."""
+    macvtap: Macvtap | None = None
+    """Datapath: macvtap on the uplink."""
+    bond: Bond | None = None
+    """Datapath: a bond of the Pod's own interfaces."""
+    vrf: Vrf | None = None
+    """Datapath: a VRF over the Pod's own interfaces."""
+    cni: Cni | None = None
+    """Datapath: CNI plugins."""
+
+    node_selector: NodeSelector | None = None
+    """Nodes that carry the network; absent: all."""
+    uplink: Uplink | None = None
+    """The node's interface that carries the network; for bridge optional, for vxlan unused."""
+    mtu: Mtu | None = None
+    """MTU of the Pods' interfaces; absent: the uplink's, less the overhead of the datapath."""
+    ipam: Ipam | None = None
+    """Where addresses come from; absent: none are given."""
+    routes: Annotated[list[Route], Meta(max_length=64)] = []
+    """Routes in every Pod of the network."""
+    dns: Dns | None = None
+    """Name servers of the network."""
+    anti_spoof: bool = True
+    """Whether the node drops frames from a Pod whose MAC or IP address is not the one it was given.
+    Datapaths bridge and vxlan; elsewhere it must be false."""
+    capacity: Capacity | None = None
+    """How much of the network one node carries."""
+
+
+class NetworkConfig(Model):
+    """NetworkConfig holds the parameters of a network of provider multinetwork.x-k8s.io/kni."""
+
+    api_version: str = names.KNI_API_VERSION
+    kind: str = "NetworkConfig"
+    metadata: ObjectMeta
+    spec: NetworkConfigSpec
+    """How the network is made on each node."""
+
+
+class PortMapping(Model):
+    """A port of the node that leads to the Pod."""
+
+    host_port: Annotated[int, Meta(ge=1, le=65535)]
+    """Port on the node."""
+    container_port: Annotated[int, Meta(ge=1, le=65535)]
+    """Port in the Pod."""
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+    """Transport protocol."""
+    host_ip: Address | None = field(name="hostIP", default=None)
+    """Address on the node; absent: all."""
+
+
+class Bandwidth(Model):
+    """Limits in bits per second and bits."""
+
+    ingress_rate: Annotated[int, Meta(ge=0)] = 0
+    """Towards the Pod; 0: no limit."""
+    ingress_burst: Annotated[int, Meta(ge=0)] = 0
+    """Burst towards the Pod."""
+    egress_rate: Annotated[int, Meta(ge=0)] = 0
+    """From the Pod; 0: no limit."""
+    egress_burst: Annotated[int, Meta(ge=0)] = 0
+    """Burst from the Pod."""
+
+
+class AttachmentConfigSpec(Model):
+    """What one attachment asks for beyond the network's own parameters."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self == oldSelf", "spec is immutable: create another AttachmentConfig", "FieldValueForbidden"),
+    )
+
+    addresses: Annotated[list[Cidr], Meta(max_length=8)] = []
+    """Static addresses, with or without a prefix length (without: that of the range that holds them). At
+    most one per family. They replace the ones that would be leased."""
+    mac: Mac | None = None
+    """MAC address of the interface; absent: derived."""
+    routes: Annotated[list[Route], Meta(max_length=64)] = []
+    """Further routes of the Pod over this interface."""
+    bandwidth: Bandwidth | None = None
+    """Limits of the interface."""
+    sysctls: dict[str, Annotated[str, Meta(max_length=256)]] = {}
+    """Kernel parameters of the Pod's namespace."""
+    port_mappings: Annotated[list[PortMapping], Meta(max_length=64)] = []
+    """Ports of the node that lead to the Pod."""
+    cni_args: dict[str, Annotated[str, Meta(max_length=4096)]] = {}
+    """Arguments for CNI plugins (``args.cni``), each value as JSON."""
+    device_id: Annotated[str, Meta(max_length=253)] = field(name="deviceID", default="")
+    """The device to attach."""
+
+
+class AttachmentConfig(Model):
+    """AttachmentConfig holds the parameters of a PodNetworkAttachment to a network of our provider."""
+
+    api_version: str = names.KNI_API_VERSION
+    kind: str = "AttachmentConfig"
+    metadata: ObjectMeta
+    spec: AttachmentConfigSpec = AttachmentConfigSpec()
+    """What the attachment asks for."""
+
+
+class AttachmentCount(Model):
+    """How many attachments a node carries."""
+
+    capacity: Annotated[int, Meta(ge=0)] = 0
+    """The most that it can carry."""
+    used: Annotated[int, Meta(ge=0)] = 0
+    """How many it carries now."""
+
+
+class AddressCount(Model):
+    """Addresses that a node can give at once, out of the blocks that it holds."""
+
+    free4: Annotated[int, Meta(ge=0)] = 0
+    """IPv4 addresses."""
+    free6: Annotated[int, Meta(ge=0)] = 0
+    """IPv6 addresses (at most 2^31)."""
+
+
+class NodeNetworkEntry(Model):
+    """One network as this node has it."""
+
+    name: Name
+    """Name of the PodNetwork."""
+    config: Annotated[str, Meta(max_length=253)] = ""
+    """Name of its NetworkConfig."""
+    ready: bool = False
+    """Whether a Pod can attach here."""
+    reason: Annotated[str, Meta(max_length=64)] = ""
+    """Why not, in one word of podnet_api.reasons; Ready when it can."""
+    message: Text = ""
+    """Why not, for people."""
+    uplink: Annotated[str, Meta(max_length=15)] = ""
+    """The node's interface that carries the network."""
+    attachments: AttachmentCount = AttachmentCount()
+    """Attachments on this node."""
+    addresses: AddressCount = AddressCount()
+    """Addresses free on this node."""
+
+
+class NodeNetworkStatus(Model):
+    """What a node has."""
+
+    networks: Annotated[list[NodeNetworkEntry], Meta(max_length=1000)] = []
+    """Every PodNetwork of our provider that selects this node, by name."""
+
+
+class NodeNetwork(Model):
+    """NodeNetwork lists the networks that one node has. The KNI server of the node of the same name writes it."""
+
+    api_version: str = names.KNI_API_VERSION
+    kind: str = "NodeNetwork"
+    metadata: ObjectMeta
+    status: NodeNetworkStatus = NodeNetworkStatus()
+    """What the node has."""
+
+
+class IPBlockSpec(Model):
+    """Which addresses are claimed by whom. Immutable: a block is claimed and deleted, never changed."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self == oldSelf", "a block is claimed and deleted, never changed", "FieldValueForbidden"),
+        Rule("isCIDR(self.cidr)", "cidr must be a subnet", path=".cidr"),
+    )
+
+    network_config: Name
+    """The NetworkConfig whose pool this is a part of."""
+    cidr: Cidr
+    """The addresses."""
+    node_name: Name
+    """The node that leases them."""
+
+
+class IPBlock(Model):
+    """IPBlock is a part of a pool, claimed by one node. Its name is derived from pool and CIDR, so that the
+    API server's uniqueness of names is the lock: a second claim of the same addresses cannot be created."""
+
+    api_version: str = names.KNI_API_VERSION
+    kind: str = "IPBlock"
+    metadata: ObjectMeta
+    spec: IPBlockSpec
+    """The claim."""

@@ -1,0 +1,61 @@
+"""One vocabulary of reasons, for conditions, Events and NodeNetwork; each says what to do.
+
+Programs compare the words, so they never change; people read the sentences.
+"""
+
+from __future__ import annotations
+
+# Conditions Ready and ParamsReady of PodNetwork and PodNetworkAttachment (KEP-3698).
+READY = "Ready"
+PARAMS_NOT_READY = "ParamsNotReady"
+ADMINISTRATIVELY_DISABLED = "AdministrativelyDisabled"
+POD_NETWORK_NOT_READY = "PodNetworkNotReady"
+PARAMS_MISSING = "ParamsMissing"
+PARAMS_NOT_FOUND = "ParamsNotFound"
+PARAMS_UNSUPPORTED = "ParamsUnsupported"
+PARAMS_INVALID = "ParamsInvalid"
+
+# NodeNetwork entries.
+UPLINK_MISSING = "UplinkMissing"
+UPLINK_DOWN = "UplinkDown"
+KERNEL_LACKS = "KernelLacks"
+DATAPATH_UNSUPPORTED = "DatapathUnsupported"
+SETUP_FAILED = "SetupFailed"
+NETWORK_NOT_READY = "NetworkNotReady"
+
+# The Pod condition NetworksReady and the Events of a Pod.
+NETWORKS_ATTACHED = "NetworksAttached"
+ATTACH_FAILED = "AttachFailed"
+NETWORK_NOT_FOUND = "NetworkNotFound"
+NETWORK_DISABLED = "NetworkDisabled"
+ATTACHMENT_NOT_FOUND = "AttachmentNotFound"
+DUPLICATE_NETWORK = "DuplicateNetwork"
+INVALID_NETWORKS = "InvalidNetworks"
+NO_NODE_WITH_NETWORKS = "NoNodeWithNetworks"
+NO_ADDRESSES_LEFT = "NoAddressesLeft"
+NO_ATTACHMENTS_LEFT = "NoAttachmentsLeft"
+
+ADVICE: dict[str, str] = {
+    PARAMS_NOT_READY: "look at the condition ParamsReady of the same object",
+    ADMINISTRATIVELY_DISABLED: "set spec.enabled to true",
+    POD_NETWORK_NOT_READY: "look at the condition Ready of the PodNetwork",
+    PARAMS_MISSING: "set spec.parametersRefs to one NetworkConfig",
+    PARAMS_NOT_FOUND: "create the object that spec.parametersRefs names",
+    PARAMS_UNSUPPORTED: "reference one NetworkConfig (group kni.multinetwork.x-k8s.io) and nothing else",
+    PARAMS_INVALID: "correct the object that spec.parametersRefs names",
+    UPLINK_MISSING: "create the interface on the node, or narrow nodeSelector",
+    UPLINK_DOWN: "set the interface up or check its cable",
+    KERNEL_LACKS: "load the kernel module on the node, or narrow nodeSelector",
+    DATAPATH_UNSUPPORTED: "use a datapath that this version of the KNI server has",
+    SETUP_FAILED: "read the KNI server's log on the node; it tries again",
+    NETWORK_NOT_READY: "look at the conditions of the PodNetwork",
+    ATTACH_FAILED: "read the message; the kubelet tries again",
+    NETWORK_NOT_FOUND: "create the PodNetwork; the Pod starts then",
+    NETWORK_DISABLED: "set spec.enabled of the PodNetwork to true; the Pod starts then",
+    ATTACHMENT_NOT_FOUND: "create the PodNetworkAttachment in the Pod's namespace; the Pod starts then",
+    DUPLICATE_NETWORK: "name each network once, directly or by an attachment",
+    INVALID_NETWORKS: "correct the list of networks",
+    NO_NODE_WITH_NETWORKS: "change the list, or make the networks ready on a common node",
+    NO_ADDRESSES_LEFT: "enlarge the pool or remove a Pod; the Pod starts then",
+    NO_ATTACHMENTS_LEFT: "raise capacity.attachments or remove a Pod; the Pod starts then",
+}

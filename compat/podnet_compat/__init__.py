@@ -1,0 +1,1 @@
+"""compat: legacy multi-network forms onto the podnet API."""

@@ -1,0 +1,1 @@
+"""The KNI server: attaches Pods to their networks on one node."""
