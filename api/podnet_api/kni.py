@@ -15,29 +15,33 @@ from podnet_api import names
 from podnet_api.meta import (
     Address,
     Cidr,
+    Column,
     InterfaceName,
     Mac,
     Model,
     Mtu,
     Name,
     ObjectMeta,
+    Resource,
     Rule,
     Text,
 )
 
-DATAPATHS = ("bridge", "vxlan", "macvlan", "vlan", "ipvlan", "routed", "hostDevice", "sriov", "tap", "macvtap",
-             "bond", "vrf", "cni")  # fmt: skip
+DATAPATHS = (
+    "bridge", "vxlan", "macvlan", "vlan", "ipvlan", "routed", "hostDevice", "sriov", "tap", "macvtap",
+    "bond", "vrf", "cni",
+)  # fmt: skip
 """Every datapath, by its key in a NetworkConfig's spec."""
 
 
-class Uplink(Model):
+class Uplink(Model, frozen=True, kw_only=True):
     """The node's interface that carries the network off the node."""
 
     interface: InterfaceName
     """Name of the interface on the node. A node without it reports the network as UplinkMissing."""
 
 
-class Bridge(Model):
+class Bridge(Model, frozen=True, kw_only=True):
     """A Linux bridge on each node; without an uplink the network ends at the node."""
 
     name: Annotated[str, Meta(max_length=15, pattern=r"^[^/:\s%]*$")] = ""
@@ -55,7 +59,7 @@ class Bridge(Model):
     """Access VLAN of the Pods' ports; 0: none. Needs bridge VLAN filtering in the kernel."""
 
 
-class Vxlan(Model):
+class Vxlan(Model, frozen=True, kw_only=True):
     """An overlay across nodes: a VXLAN device (RFC 7348) and a bridge on each node, flooding by
     head-end replication to every other node of the network."""
 
@@ -67,35 +71,35 @@ class Vxlan(Model):
     """Whether ports of one node may not talk to each other."""
 
 
-class Macvlan(Model):
+class Macvlan(Model, frozen=True, kw_only=True):
     """A macvlan interface on the uplink."""
 
     mode: Literal["bridge", "private", "vepa", "passthru"] = "bridge"
     """How the interfaces of one uplink see each other."""
 
 
-class Vlan(Model):
+class Vlan(Model, frozen=True, kw_only=True):
     """A VLAN interface on the uplink (IEEE 802.1Q)."""
 
     vid: Annotated[int, Meta(ge=1, le=4094)]
     """VLAN identifier."""
 
 
-class Ipvlan(Model):
+class Ipvlan(Model, frozen=True, kw_only=True):
     """An ipvlan interface on the uplink: the Pod shares the uplink's MAC address."""
 
     mode: Literal["l2", "l3", "l3s"] = "l2"
     """At which layer the kernel forwards between interfaces."""
 
 
-class Routed(Model):
+class Routed(Model, frozen=True, kw_only=True):
     """A point-to-point link to the node, which routes."""
 
     proxy: bool = False
     """Whether the node answers ARP and NDP for the Pods on the uplink."""
 
 
-class HostDevice(Model):
+class HostDevice(Model, frozen=True, kw_only=True):
     """An existing device of the node, moved into the Pod."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -111,7 +115,7 @@ class HostDevice(Model):
     """The device at this PCI address."""
 
 
-class Sriov(Model):
+class Sriov(Model, frozen=True, kw_only=True):
     """A virtual function of an SR-IOV device."""
 
     resource: Annotated[str, Meta(max_length=253)] = ""
@@ -124,7 +128,7 @@ class Sriov(Model):
     """Whether the device drops frames from other MAC addresses."""
 
 
-class Tap(Model):
+class Tap(Model, frozen=True, kw_only=True):
     """A tap device, as virtual machines use it, with a port on a bridge."""
 
     owner: Annotated[int, Meta(ge=0, le=4294967294)] = 0
@@ -135,14 +139,14 @@ class Tap(Model):
     """Whether it may be opened several times."""
 
 
-class Macvtap(Model):
+class Macvtap(Model, frozen=True, kw_only=True):
     """A macvtap device on the uplink."""
 
     mode: Literal["bridge", "private", "vepa", "passthru"] = "bridge"
     """How the interfaces of one uplink see each other."""
 
 
-class Bond(Model):
+class Bond(Model, frozen=True, kw_only=True):
     """A bond of interfaces that earlier entries of the Pod's list attached."""
 
     mode: Literal["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb",
@@ -154,7 +158,7 @@ class Bond(Model):
     """How often the links are looked at, in milliseconds."""
 
 
-class Vrf(Model):
+class Vrf(Model, frozen=True, kw_only=True):
     """A virtual routing table for interfaces that earlier entries of the Pod's list attached."""
 
     table: Annotated[int, Meta(ge=1, le=4294967295)]
@@ -163,25 +167,21 @@ class Vrf(Model):
     """Names of the interfaces in the Pod."""
 
 
-class Cni(Model):
+class Cni(Model, frozen=True, kw_only=True):
     """A CNI plugin or chain of plugins."""
 
     config: Annotated[str, Meta(min_length=2, max_length=65536)]
     """The network configuration as JSON (CNI specification)."""
 
 
-class Range(Model):
+class Range(Model, frozen=True, kw_only=True):
     """Addresses of one subnet that Pods may get."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("isCIDR(self.cidr) && cidr(self.cidr) == cidr(self.cidr).masked()",
              "cidr must be a subnet whose host bits are zero, e.g. 10.1.0.0/24 or fd00:1::/64", path=".cidr"),
-        Rule("!has(self.gateway) || (isIP(self.gateway) && (!isCIDR(self.cidr) || cidr(self.cidr).containsIP(self.gateway)))",
-             "gateway must be an address of cidr", path=".gateway"),
-        Rule("!has(self.start) || (isIP(self.start) && (!isCIDR(self.cidr) || cidr(self.cidr).containsIP(self.start)))",
-             "start must be an address of cidr", path=".start"),
-        Rule("!has(self.end) || (isIP(self.end) && (!isCIDR(self.cidr) || cidr(self.cidr).containsIP(self.end)))",
-             "end must be an address of cidr", path=".end"),
+        *(Rule(f"!has(self.{key}) || (isIP(self.{key}) && isCIDR(self.cidr) && cidr(self.cidr).containsIP(self.{key}))",
+               f"{key} must be an address of cidr", path=f".{key}") for key in ("gateway", "start", "end")),
     )  # fmt: skip
 
     cidr: Cidr
@@ -196,7 +196,7 @@ class Range(Model):
     """Addresses or subnets never given to a Pod."""
 
 
-class Ipam(Model):
+class Ipam(Model, frozen=True, kw_only=True):
     """Where addresses come from."""
 
     ranges: Annotated[list[Range], Meta(min_length=1, max_length=16)]
@@ -212,7 +212,7 @@ class Ipam(Model):
     """The same for IPv6; absent: 124."""
 
 
-class Route(Model):
+class Route(Model, frozen=True, kw_only=True):
     """One route in the Pod."""
 
     destination: Cidr
@@ -221,7 +221,7 @@ class Route(Model):
     """Next hop; absent: the destination is on the link."""
 
 
-class Dns(Model):
+class Dns(Model, frozen=True, kw_only=True):
     """Name servers of a network, reported in the Pod's network status."""
 
     nameservers: Annotated[list[Address], Meta(max_length=3)] = []
@@ -230,7 +230,7 @@ class Dns(Model):
     """Search list."""
 
 
-class NodeRequirement(Model):
+class NodeRequirement(Model, frozen=True, kw_only=True):
     """One requirement on a node's labels."""
 
     key: Annotated[str, Meta(min_length=1, max_length=316)]
@@ -241,7 +241,7 @@ class NodeRequirement(Model):
     """Values for In and NotIn."""
 
 
-class NodeSelector(Model):
+class NodeSelector(Model, frozen=True, kw_only=True):
     """Which nodes carry the network. All that is listed must hold."""
 
     match_labels: dict[str, Annotated[str, Meta(max_length=63)]] = {}
@@ -250,14 +250,14 @@ class NodeSelector(Model):
     """Further requirements."""
 
 
-class Capacity(Model):
+class Capacity(Model, frozen=True, kw_only=True):
     """How much of the network one node carries."""
 
     attachments: Annotated[int, Meta(ge=0, le=100000)] | None = None
     """Most attachments on one node; absent: what the datapath allows (a Linux bridge: 1023 ports)."""
 
 
-class NetworkConfigSpec(Model):
+class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     """How a network is made on each node. Exactly one datapath must be set."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -321,17 +321,29 @@ class NetworkConfigSpec(Model):
     """How much of the network one node carries."""
 
 
-class NetworkConfig(Model):
+class NetworkConfig(Model, frozen=True, kw_only=True):
     """NetworkConfig holds the parameters of a network of provider multinetwork.x-k8s.io/kni."""
 
-    api_version: str = names.KNI_API_VERSION
-    kind: str = "NetworkConfig"
+    resource: ClassVar[Resource] = Resource(
+        "NetworkConfig",
+        "networkconfigs",
+        names.KNI_GROUP,
+        names.VERSION,
+        False,
+        ("netcfg",),
+        (
+            Column("Uplink", ".spec.uplink.interface"),
+            Column("Range", ".spec.ipam.ranges[0].cidr"),
+            Column("MTU", ".spec.mtu", "integer", 1),
+        ),
+        (),
+    )
     metadata: ObjectMeta
     spec: NetworkConfigSpec
     """How the network is made on each node."""
 
 
-class PortMapping(Model):
+class PortMapping(Model, frozen=True, kw_only=True):
     """A port of the node that leads to the Pod."""
 
     host_port: Annotated[int, Meta(ge=1, le=65535)]
@@ -344,7 +356,7 @@ class PortMapping(Model):
     """Address on the node; absent: all."""
 
 
-class Bandwidth(Model):
+class Bandwidth(Model, frozen=True, kw_only=True):
     """Limits in bits per second and bits."""
 
     ingress_rate: Annotated[int, Meta(ge=0)] = 0
@@ -357,7 +369,7 @@ class Bandwidth(Model):
     """Burst from the Pod."""
 
 
-class AttachmentConfigSpec(Model):
+class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
     """What one attachment asks for beyond the network's own parameters."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -383,17 +395,25 @@ class AttachmentConfigSpec(Model):
     """The device to attach."""
 
 
-class AttachmentConfig(Model):
+class AttachmentConfig(Model, frozen=True, kw_only=True):
     """AttachmentConfig holds the parameters of a PodNetworkAttachment to a network of our provider."""
 
-    api_version: str = names.KNI_API_VERSION
-    kind: str = "AttachmentConfig"
+    resource: ClassVar[Resource] = Resource(
+        "AttachmentConfig",
+        "attachmentconfigs",
+        names.KNI_GROUP,
+        names.VERSION,
+        True,
+        ("attcfg",),
+        (Column("Addresses", ".spec.addresses"), Column("MAC", ".spec.mac")),
+        (),
+    )
     metadata: ObjectMeta
     spec: AttachmentConfigSpec = AttachmentConfigSpec()
     """What the attachment asks for."""
 
 
-class AttachmentCount(Model):
+class AttachmentCount(Model, frozen=True, kw_only=True):
     """How many attachments a node carries."""
 
     capacity: Annotated[int, Meta(ge=0)] = 0
@@ -402,7 +422,7 @@ class AttachmentCount(Model):
     """How many it carries now."""
 
 
-class AddressCount(Model):
+class AddressCount(Model, frozen=True, kw_only=True):
     """Addresses that a node can give at once, out of the blocks that it holds."""
 
     free4: Annotated[int, Meta(ge=0)] = 0
@@ -411,7 +431,7 @@ class AddressCount(Model):
     """IPv6 addresses (at most 2^31)."""
 
 
-class NodeNetworkEntry(Model):
+class NodeNetworkEntry(Model, frozen=True, kw_only=True):
     """One network as this node has it."""
 
     name: Name
@@ -432,24 +452,32 @@ class NodeNetworkEntry(Model):
     """Addresses free on this node."""
 
 
-class NodeNetworkStatus(Model):
+class NodeNetworkStatus(Model, frozen=True, kw_only=True):
     """What a node has."""
 
     networks: Annotated[list[NodeNetworkEntry], Meta(max_length=1000)] = []
     """Every PodNetwork of our provider that selects this node, by name."""
 
 
-class NodeNetwork(Model):
+class NodeNetwork(Model, frozen=True, kw_only=True):
     """NodeNetwork lists the networks that one node has. The KNI server of the node of the same name writes it."""
 
-    api_version: str = names.KNI_API_VERSION
-    kind: str = "NodeNetwork"
+    resource: ClassVar[Resource] = Resource(
+        "NodeNetwork",
+        "nodenetworks",
+        names.KNI_GROUP,
+        names.VERSION,
+        False,
+        ("nn",),
+        (Column("Networks", ".status.networks[*].name"), Column("Ready", ".status.networks[?(@.ready==true)].name")),
+        (),
+    )
     metadata: ObjectMeta
     status: NodeNetworkStatus = NodeNetworkStatus()
     """What the node has."""
 
 
-class IPBlockSpec(Model):
+class IPBlockSpec(Model, frozen=True, kw_only=True):
     """Which addresses are claimed by whom. Immutable: a block is claimed and deleted, never changed."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -465,12 +493,23 @@ class IPBlockSpec(Model):
     """The node that leases them."""
 
 
-class IPBlock(Model):
+class IPBlock(Model, frozen=True, kw_only=True):
     """IPBlock is a part of a pool, claimed by one node. Its name is derived from pool and CIDR, so that the
     API server's uniqueness of names is the lock: a second claim of the same addresses cannot be created."""
 
-    api_version: str = names.KNI_API_VERSION
-    kind: str = "IPBlock"
+    resource: ClassVar[Resource] = Resource(
+        "IPBlock",
+        "ipblocks",
+        names.KNI_GROUP,
+        names.VERSION,
+        False,
+        ("ipb",),
+        (Column("Config", ".spec.networkConfig"), Column("CIDR", ".spec.cidr"), Column("Node", ".spec.nodeName")),
+        (
+            ".spec.nodeName",
+            ".spec.networkConfig",
+        ),
+    )
     metadata: ObjectMeta
     spec: IPBlockSpec
     """The claim."""

@@ -37,11 +37,47 @@ class Rule:
     path: str = ""
 
 
-class Model(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+@dataclass(frozen=True)
+class Column:
+    """A printer column of ``kubectl get``."""
+
+    name: str
+    json_path: str
+    type: str = "string"
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Where a kind lives in the API. ``group`` is empty for the core group."""
+
+    kind: str
+    plural: str
+    group: str
+    version: str
+    namespaced: bool
+    short_names: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    selectable: tuple[str, ...] = ()
+    """JSON paths that field selectors may use."""
+
+    @property
+    def api_version(self) -> str:
+        """``group/version``, or ``version`` for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """URL path of the collection (all namespaces when ``namespace`` is empty) or of one object."""
+        root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
+        middle = f"/namespaces/{namespace}" if namespace else ""
+        return root + middle + "/" + "/".join(part for part in (self.plural, name, subresource) if part)
+
+
+class Model(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Base of every type that crosses JSON: camelCase keys, defaults left out."""
 
 
-class OwnerReference(Model):
+class OwnerReference(Model, frozen=True, kw_only=True):
     """An object that this one belongs to."""
 
     api_version: str
@@ -51,7 +87,7 @@ class OwnerReference(Model):
     controller: bool = False
 
 
-class ObjectMeta(Model):
+class ObjectMeta(Model, frozen=True, kw_only=True):
     """The part of Kubernetes' ObjectMeta that podnet reads or writes."""
 
     name: str = ""
@@ -67,7 +103,7 @@ class ObjectMeta(Model):
     deletion_timestamp: str | None = None
 
 
-class Condition(Model):
+class Condition(Model, frozen=True, kw_only=True):
     """One aspect of the state of an object (metav1.Condition)."""
 
     type: Annotated[str, Meta(min_length=1, max_length=316)]
@@ -84,7 +120,7 @@ class Condition(Model):
     """``metadata.generation`` that this condition was worked out from."""
 
 
-class ParametersRef(Model):
+class ParametersRef(Model, frozen=True, kw_only=True):
     """A reference to an object that holds parameters of the implementation (KEP-3698, ParametersRef)."""
 
     group: Annotated[str, Meta(min_length=1, max_length=253)]

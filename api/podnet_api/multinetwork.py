@@ -10,13 +10,13 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from podnet_api import names
-from podnet_api.meta import Condition, Model, Name, ObjectMeta, ParametersRef, Rule
+from podnet_api.meta import Column, Condition, Model, Name, ObjectMeta, ParametersRef, Resource, Rule
 
 READY = "Ready"
 PARAMS_READY = "ParamsReady"
 
 
-class PodNetworkSpec(Model):
+class PodNetworkSpec(Model, frozen=True, kw_only=True):
     """What a PodNetwork is. Immutable but for ``enabled``."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -32,7 +32,8 @@ class PodNetworkSpec(Model):
     """Whether Pods may attach. Setting it to false leaves running Pods attached, sets Ready to False
     with reason AdministrativelyDisabled and keeps new Pods Pending. May be changed at any time."""
     provider: Annotated[
-        str, Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9._~/-]+)?$")
+        str,
+        Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9._~/-]+)?$"),
     ]
     """Which implementation serves this network, as a domain-prefixed path, e.g. ``example.com/fabric``.
     Implementations MUST ignore PodNetworks whose provider is not theirs."""
@@ -41,7 +42,7 @@ class PodNetworkSpec(Model):
     the condition ParamsReady."""
 
 
-class PodNetworkStatus(Model):
+class PodNetworkStatus(Model, frozen=True, kw_only=True):
     """What is known of a PodNetwork."""
 
     conditions: Annotated[list[Condition], Meta(max_length=5)] = []
@@ -49,14 +50,27 @@ class PodNetworkStatus(Model):
     The fourth and fifth place are the provider's own."""
 
 
-class PodNetwork(Model):
+class PodNetwork(Model, frozen=True, kw_only=True):
     """PodNetwork is the handle of one network that Pods of any namespace can attach to.
 
     A Pod names it in its list of networks. It holds no implementation detail (KEP-3698).
     """
 
-    api_version: str = names.API_VERSION
-    kind: str = "PodNetwork"
+    resource: ClassVar[Resource] = Resource(
+        "PodNetwork",
+        "podnetworks",
+        names.GROUP,
+        names.VERSION,
+        False,
+        ("pn",),
+        (
+            Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+            Column("Provider", ".spec.provider"),
+            Column("Enabled", ".spec.enabled", "boolean", 1),
+            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
+        ),
+        (".spec.provider",),
+    )
     metadata: ObjectMeta
     spec: PodNetworkSpec
     """What this network is."""
@@ -64,7 +78,7 @@ class PodNetwork(Model):
     """What is known of it."""
 
 
-class PodNetworkAttachmentSpec(Model):
+class PodNetworkAttachmentSpec(Model, frozen=True, kw_only=True):
     """How to attach to one PodNetwork. Immutable."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -77,21 +91,33 @@ class PodNetworkAttachmentSpec(Model):
     """Objects with the implementation's own parameters of this attachment."""
 
 
-class PodNetworkAttachmentStatus(Model):
+class PodNetworkAttachmentStatus(Model, frozen=True, kw_only=True):
     """What is known of a PodNetworkAttachment."""
 
     conditions: Annotated[list[Condition], Meta(max_length=5)] = []
     """Ready (reasons ParamsNotReady, PodNetworkNotReady) and ParamsReady."""
 
 
-class PodNetworkAttachment(Model):
+class PodNetworkAttachment(Model, frozen=True, kw_only=True):
     """PodNetworkAttachment says how Pods of its namespace attach to one PodNetwork.
 
     A Pod names it in its list of networks instead of the PodNetwork when it needs parameters of its own.
     """
 
-    api_version: str = names.API_VERSION
-    kind: str = "PodNetworkAttachment"
+    resource: ClassVar[Resource] = Resource(
+        "PodNetworkAttachment",
+        "podnetworkattachments",
+        names.GROUP,
+        names.VERSION,
+        True,
+        ("pna",),
+        (
+            Column("Network", ".spec.podNetworkName"),
+            Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
+        ),
+        (".spec.podNetworkName",),
+    )
     metadata: ObjectMeta
     spec: PodNetworkAttachmentSpec
     """How to attach."""

@@ -24,7 +24,7 @@ MAX_NETWORKS = 32
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
-class Network(Model):
+class Network(Model, frozen=True, kw_only=True):
     """One entry of the list (KEP-3698, ``Network``)."""
 
     pod_network_name: str = ""
