@@ -1,0 +1,107 @@
+"""The parts of core/v1 kinds that podnet reads: Pod, Node, Namespace. Decoding skips every other field.
+
+Reading only these fields costs a tenth of decoding whole objects (field notes, "Libraries").
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import field
+
+from podnet_api.meta import Condition, Model, ObjectMeta, Resource
+
+
+class Container(Model, frozen=True, kw_only=True):
+    """A container's name."""
+
+    name: str = ""
+
+
+class PodSpec(Model, frozen=True, kw_only=True):
+    """What podnet needs of a Pod's spec."""
+
+    node_name: str = ""
+    host_network: bool = False
+    service_account_name: str = ""
+    scheduler_name: str = ""
+
+
+class PodIP(Model, frozen=True, kw_only=True):
+    """One address of the Pod on the cluster's default network."""
+
+    ip: str = ""
+
+
+class PodStatus(Model, frozen=True, kw_only=True):
+    """What podnet needs of a Pod's status."""
+
+    phase: str = ""
+    conditions: list[Condition] = []
+    pod_ips: list[PodIP] = field(name="podIPs", default_factory=list)
+
+
+class Pod(Model, frozen=True, kw_only=True):
+    """A Pod."""
+
+    resource: ClassVar[Resource] = Resource("Pod", "pods", "", "v1", True)
+
+    metadata: ObjectMeta
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has Succeeded or Failed and so holds no network any more (KEP-3698, in use)."""
+        return self.status.phase in {"Succeeded", "Failed"}
+
+
+class Taint(Model, frozen=True, kw_only=True):
+    """A taint of a node."""
+
+    key: str
+    value: str = ""
+    effect: str = ""
+
+
+class NodeSpec(Model, frozen=True, kw_only=True):
+    """What podnet needs of a Node's spec."""
+
+    taints: list[Taint] = []
+    unschedulable: bool = False
+
+
+class NodeAddress(Model, frozen=True, kw_only=True):
+    """An address of a node."""
+
+    type: str
+    address: str
+
+
+class NodeStatus(Model, frozen=True, kw_only=True):
+    """What podnet needs of a Node's status."""
+
+    addresses: list[NodeAddress] = []
+
+
+class Node(Model, frozen=True, kw_only=True):
+    """A Node."""
+
+    resource: ClassVar[Resource] = Resource("Node", "nodes", "", "v1", False)
+
+    metadata: ObjectMeta
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+    @property
+    def internal_ips(self) -> tuple[str, ...]:
+        """Addresses of type InternalIP, as written."""
+        return tuple(a.address for a in self.status.addresses if a.type == "InternalIP")
+
+
+class Namespace(Model, frozen=True, kw_only=True):
+    """A Namespace."""
+
+    resource: ClassVar[Resource] = Resource("Namespace", "namespaces", "", "v1", False)
+
+    metadata: ObjectMeta

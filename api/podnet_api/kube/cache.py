@@ -1,0 +1,121 @@
+"""A watch cache: all objects of one kind, listed once and kept true by a watch, for ever.
+
+Readers see the objects at once and without a request; listeners are told of each change. ``run`` is the
+task that feeds it; its owner supervises it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Iterator
+from typing import Generic
+
+import msgspec
+
+from podnet_api.errors import GoneError, KubeError
+from podnet_api.kube.client import Client, K
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[[K | None, K | None], None]
+"""Called with (old, new): old is None for a new object, new is None for one that is gone."""
+_BACKOFF = (0.2, 10.0)
+_QUIET_WATCH = 1.0
+
+
+class Cache(Generic[K]):
+    """The objects of ``kind`` by (namespace, name)."""
+
+    def __init__(self, client: Client, kind: type[K], *, namespace: str = "", **selectors: str) -> None:
+        self._client = client
+        self._kind = kind
+        self._namespace = namespace
+        self._selectors = selectors
+        self._objects: dict[tuple[str, str], K] = {}
+        self._listeners: list[Listener[K]] = []
+        self._decoder = msgspec.json.Decoder(kind)
+        self.synced = asyncio.Event()
+        """Set once the first list is in."""
+
+    def get(self, name: str, namespace: str = "") -> K | None:
+        """The object, or None."""
+        return self._objects.get((namespace, name))
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(list(self._objects.values()))
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def listen(self, listener: Listener[K]) -> None:
+        """Call ``listener`` for each change from now on. It must be quick and must not raise."""
+        self._listeners.append(listener)
+
+    def learn(self, item: K) -> None:
+        """Take over an object that this program has just written, ahead of the watch."""
+        self._put(item)
+
+    async def run(self) -> None:
+        """Keep the cache true until cancelled; a lost API server is tried again with growing pauses."""
+        pause = _BACKOFF[0]
+        while True:
+            try:
+                version = await self._relist()
+                pause = _BACKOFF[0]
+                await self._follow(version)
+            except GoneError:
+                log.info("the watch of %s is too old, listing again", self._kind.resource.plural)
+            except (KubeError, msgspec.DecodeError) as error:
+                log.warning("%s; again in %.1f s", error, pause)
+                await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+                pause = min(pause * 2, _BACKOFF[1])
+
+    async def _relist(self) -> str:
+        items, version = await self._client.list_all(self._kind, self._namespace, **self._selectors)
+        fresh = {_key(item): item for item in items}
+        for key in [key for key in self._objects if key not in fresh]:
+            self._drop(key)
+        for item in items:
+            self._put(item)
+        self.synced.set()
+        return version
+
+    async def _follow(self, version: str) -> None:
+        """Watch from ``version``; the server ends a watch every few minutes and we go on where we were."""
+        while True:
+            started = asyncio.get_running_loop().time()
+            async with contextlib.aclosing(
+                self._client.watch(self._kind, self._namespace, version, **self._selectors)
+            ) as events:
+                async for type_, raw in events:
+                    item = self._decoder.decode(raw)
+                    version = item.metadata.resource_version
+                    if type_ == "DELETED":
+                        self._drop(_key(item))
+                    elif type_ != "BOOKMARK":
+                        self._put(item)
+            if asyncio.get_running_loop().time() - started < _QUIET_WATCH:
+                await asyncio.sleep(_QUIET_WATCH)  # a server that ends every watch at once must not be hammered
+
+    def _put(self, item: K) -> None:
+        old = self._objects.get(_key(item))
+        if old is not None and old.metadata.resource_version == item.metadata.resource_version:
+            return
+        self._objects[_key(item)] = item
+        self._tell(old, item)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        old = self._objects.pop(key, None)
+        if old is not None:
+            self._tell(old, None)
+
+    def _tell(self, old: K | None, new: K | None) -> None:
+        for listener in self._listeners:
+            listener(old, new)
+
+
+def _key(item: K) -> tuple[str, str]:
+    return item.metadata.namespace, item.metadata.name
