@@ -1,0 +1,1 @@
+"""The KNI proto and the code generated from it (`make generate`)."""
