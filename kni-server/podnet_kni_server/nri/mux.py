@@ -80,6 +80,7 @@ class Trunk:
         self._writer.close()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._writer.wait_closed()
+                # shielded: a timeout would cancel the future that every later wait_closed waits for
+                await asyncio.shield(self._writer.wait_closed())
         except OSError:  # of a socket already lost; TimeoutError is one of them
             self._writer.transport.abort()
