@@ -1,0 +1,122 @@
+"""What is wanted and what was found, as plain values. Pure.
+
+The planner makes Link and NodeLink, the core hands them to a Datapath, which answers with Observed and
+NodeLinkState, read back from the kernel.
+"""
+
+import dataclasses
+import hashlib
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Literal
+
+Address = IPv4Address | IPv6Address
+Interface = IPv4Interface | IPv6Interface
+Network = IPv4Network | IPv6Network
+
+HOST_PREFIX = "pnv"
+"""How the name of every host end begins. Sweeping looks at it and at the group of the link."""
+NAME_LIMIT = 15
+"""Bytes of an interface name (IFNAMSIZ less its zero)."""
+
+
+def host_name(sandbox: str, interface: str) -> str:
+    """Name of the host end of `interface` in the sandbox with this id: the same for the same pair, 15 bytes."""
+    digest = hashlib.sha256(f"{sandbox}/{interface}".encode()).hexdigest()
+    return HOST_PREFIX + digest[: NAME_LIMIT - len(HOST_PREFIX)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """A route in the Pod; without a gateway the destination is on the link."""
+
+    destination: Network
+    gateway: Address | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """One interface that a Pod is to have."""
+
+    kind: Literal["veth", "macvlan"]
+    name: str
+    """In the Pod."""
+    host_name: str
+    """veth: name of the host end, see host_name(); empty for macvlan."""
+    master: str
+    """The bridge that the host end joins, or the uplink of a macvlan."""
+    mac: str
+    mtu: int
+    """0: what the master has."""
+    addresses: tuple[Interface, ...] = ()
+    routes: tuple[Route, ...] = ()
+    default_gateways: tuple[Address, ...] = ()
+    """The default route of that family leads here; it replaces the one that the Pod has, e.g. through eth0."""
+    mode: str = "bridge"
+    """Of a macvlan: bridge, private, vepa or passthru."""
+    hairpin: bool = False
+    """veth: whether a frame may leave through the port where it came in."""
+    isolated: bool = False
+    """veth: whether the port talks only to ports that are not isolated."""
+    anti_spoof: bool = False
+    """veth: whether frames with another source MAC or IP address than the link's own are dropped."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """One interface of a Pod as the kernel has it."""
+
+    name: str
+    mac: str
+    mtu: int
+    up: bool
+    addresses: tuple[Interface, ...] = ()
+    """Without the link-local addresses that the kernel makes by itself."""
+    index: int = 0
+    kind: str = ""
+    host_ifindex: int = 0
+    """veth: index of the host end; macvlan: of the uplink."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeLink:
+    """What a network needs on the node before Pods attach."""
+
+    kind: Literal["bridge", "vxlan", "uplink"]
+    name: str
+    """Of the bridge, or of the uplink where a network needs nothing else (macvlan)."""
+    vxlan_name: str = ""
+    vni: int = 0
+    port: int = 4789
+    local: Address | None = None
+    """vxlan: the node's own address in the underlay."""
+    peers: frozenset[Address] = frozenset()
+    """vxlan: the other nodes' addresses; unknown destinations are flooded to all of them."""
+    uplink: str = ""
+    """bridge: interface that becomes a port of it; empty: the network ends at the node."""
+    mtu: int = 0
+    """0: the uplink's; vxlan: the underlay's less 50 (IPv4) or 70 (IPv6)."""
+    gateways: tuple[Interface, ...] = ()
+    """Addresses of the bridge itself."""
+    masquerade: tuple[Network, ...] = ()
+    """What leaves these networks for elsewhere takes the node's address."""
+    anti_spoof: bool = False
+    """Whether links of this network will ask for anti-spoofing: not ready where the node cannot do that."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeLinkState:
+    """Whether Pods can attach; `reason` is a word of podnet_api.reasons, `mtu` what the links may have."""
+
+    ready: bool
+    reason: str
+    message: str
+    mtu: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class LinkEvent:
+    """A link of the node changed. `up`: it is set up and has a carrier. `present`: it exists."""
+
+    name: str
+    up: bool
+    present: bool
