@@ -159,11 +159,16 @@ class Plugin:
         return convert.adjustment_from(protobuf.decode(nri_pb2.CreateContainerResponse(), payload).adjust)
 
     async def call(
-        self, method: str, request: message.Message | None = None, *, service: str = events.SERVICE
+        self,
+        method: str,
+        request: message.Message | None = None,
+        *,
+        service: str = events.SERVICE,
+        timeout: float | None = None,
     ) -> bytes:
         """Any method with any payload. Raises: errors.StatusError, errors.NoAnswer, errors.ConnectionLost."""
         payload = request.SerializeToString() if request is not None else b""
-        return await self._client.call(service, method, payload, self._runtime.request_timeout)
+        return await self._client.call(service, method, payload, timeout or self._runtime.request_timeout)
 
 
 async def pair(left_max: int = mux.SEND_MAX, right_max: int = mux.SEND_MAX) -> tuple[mux.Trunk, mux.Trunk]:

@@ -44,6 +44,7 @@ class Session:
             lambda data: trunk.send(mux.PLUGIN, data), events.SERVICE, service.methods, mux.BURST_MAX
         )
         self._calls: asyncio.Queue[ttrpc.Call] = asyncio.Queue()
+        self._unanswered: dict[int, ttrpc.Call] = {}
         self._configured = asyncio.Event()
         self._fault = "the runtime closed the connection"
 
@@ -58,6 +59,7 @@ class Session:
                 tasks.create_task(self._serve(), name="nri serve")
                 await self._register(identity, registration_timeout)
         finally:
+            self._refuse_rest()
             await self._trunk.close()
 
     async def _register(self, identity: types.Identity, timeout: float) -> None:
@@ -76,6 +78,7 @@ class Session:
         async for connection, payload in self._trunk.frames():
             if connection == mux.PLUGIN:
                 for call in self._server.feed(payload):
+                    self._unanswered[call.stream] = call
                     self._calls.put_nowait(call)
             elif connection == mux.RUNTIME:
                 self._client.feed(payload)
@@ -84,12 +87,7 @@ class Session:
 
     async def _serve(self) -> NoReturn:
         while True:
-            call = await self._calls.get()
-            try:
-                await self._answer(call)
-            except asyncio.CancelledError:
-                self._refuse_all(call)
-                raise
+            await self._answer(await self._calls.get())
 
     async def _answer(self, call: ttrpc.Call) -> None:
         try:
@@ -98,6 +96,7 @@ class Session:
         except errors.StatusError as error:
             self._fail(call, error)
         else:
+            del self._unanswered[call.stream]
             self._server.reply(call.stream, payload)
             self._advance(call.method)
 
@@ -109,17 +108,16 @@ class Session:
 
     def _fail(self, call: ttrpc.Call, error: errors.StatusError) -> None:
         log.warning("%s refused: %s", call.method, error)
+        del self._unanswered[call.stream]
         self._server.fail(call.stream, error.code, error.message)
         if call.method in ("Configure", "Synchronize"):
             self._fault = f"the runtime closed it after: {error}"
 
-    def _refuse_all(self, call: ttrpc.Call) -> None:
+    def _refuse_rest(self) -> None:
         """The session is ending: a Pod whose event stays without an answer would start without its networks."""
-        self._calls.put_nowait(call)
-        while not self._calls.empty():
-            waiting = self._calls.get_nowait()
-            reason = f"cannot handle {waiting.method}: the plugin is stopping"
-            self._server.fail(waiting.stream, errors.Code.UNAVAILABLE, reason)
+        for call in self._unanswered.values():
+            reason = f"cannot handle {call.method}: the plugin is stopping"
+            self._server.fail(call.stream, errors.Code.UNAVAILABLE, reason)
 
     def _advance(self, method: str) -> None:
         runtime = self._service.configuration
