@@ -1,11 +1,12 @@
 """Debian packages that are used without being installed on this machine: whole file systems, single programs."""
 
+import hashlib
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Sequence
 
-from podnet_hack import command, errors, packages
+from podnet_hack import command, errors, packages, paths, progress
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -23,6 +24,18 @@ def mirror() -> str:
 def source(suite: str) -> str:
     """The line of a sources.list for a suite."""
     return f"deb [signed-by={KEYRING}] {mirror()} {suite} main"
+
+
+def file_system(name: str, suite: str, variant: str, names: Sequence[str]) -> pathlib.Path:
+    """The cached directory with a file system of these packages; `name` says what it is for."""
+
+    def make(target: pathlib.Path) -> None:
+        with progress.step(f"unpacking Debian {suite} for {name}"):
+            bootstrap(suite, variant, names, target / "tree")
+            slim(target / "tree")
+
+    digest = hashlib.sha256(" ".join([variant, *names]).encode()).hexdigest()[:12]
+    return paths.once(f"{name}-{suite}-{digest}", make) / "tree"
 
 
 def bootstrap(suite: str, variant: str, names: Sequence[str], target: pathlib.Path) -> None:

@@ -57,6 +57,7 @@ def image(
     layers: Sequence[Blob],
     *,
     entrypoint: Sequence[str] = (),
+    command: Sequence[str] = (),
     env: Sequence[str] = (PATH,),
 ) -> Image:
     """An image of these layers."""
@@ -64,7 +65,7 @@ def image(
         {
             "architecture": architecture(),
             "os": "linux",
-            "config": {"Entrypoint": list(entrypoint), "Env": list(env)},
+            "config": {"Entrypoint": list(entrypoint), "Cmd": list(command), "Env": list(env)},
             "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
         }
     )

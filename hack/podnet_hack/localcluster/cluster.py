@@ -22,8 +22,6 @@ SYSCTLS = """net.ipv6.conf.all.disable_ipv6 = 0
 net.ipv6.conf.default.disable_ipv6 = 0
 net.ipv6.conf.all.forwarding = 1
 """
-    "net.ipv6.conf.all.disable_ipv6 = 0\nnet.ipv6.conf.default.disable_ipv6 = 0\nnet.ipv6.conf.all.forwarding = 1\n"
-)
 
 
 def up(name: str) -> None:
@@ -119,18 +117,18 @@ def _create(where: engine.Engine, name: str, image: str) -> None:
     flags = ("--name", name, "--image", image, "--kubeconfig", kubeconfig(name), "--config", "-")
     rendered = config.render(config.scheduler_file(name))
     with progress.step(f"creating the kind cluster {name}"):
-        _kind(where, "create", "cluster", *flags, stdin=rendered)
+        kind(where, "create", "cluster", *flags, stdin=rendered)
 
 
 def _remove(where: engine.Engine, name: str) -> None:
-    _kind(where, "delete", "cluster", "--name", name, "--kubeconfig", kubeconfig(name))
+    kind(where, "delete", "cluster", "--name", name, "--kubeconfig", kubeconfig(name))
     if where.succeeds("network", "inspect", _uplink(name)):
         where.run("network", "rm", _uplink(name))
 
 
 def _write_kubeconfig(where: engine.Engine, name: str) -> None:
     kubeconfig(name).parent.mkdir(parents=True, exist_ok=True)
-    _kind(where, "export", "kubeconfig", "--name", name, "--kubeconfig", kubeconfig(name))
+    kind(where, "export", "kubeconfig", "--name", name, "--kubeconfig", kubeconfig(name))
 
 
 def _connect_uplinks(where: engine.Engine, name: str) -> None:
@@ -162,7 +160,8 @@ def _containers(where: engine.Engine, label: str) -> list[str]:
     return where.run("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
 
 
-def _kind(where: engine.Engine, *argv: command.Argument, stdin: str | None = None) -> str:
+def kind(where: engine.Engine, *argv: command.Argument, stdin: str | None = None) -> str:
+    """Runs kind on an engine."""
     return command.run(kind_program(), *argv, env=where.env, stdin=stdin)
 
 

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 
 from podnet_hack import command, debian, errors, oci, packages, paths, progress
 from podnet_hack.localcluster import components, versions
@@ -84,7 +83,7 @@ def _recipe() -> str:
 
 
 def _build(engine: Engine, name: str) -> None:
-    system = _file_system("nodefs", versions.NODE_SUITE, "minbase", NODE_PACKAGES)
+    system = debian.file_system("nodefs", versions.NODE_SUITE, "minbase", NODE_PACKAGES)
     with tempfile.TemporaryDirectory(prefix="node-", dir=paths.cache()) as place:
         tree = pathlib.Path(place) / "tree"
         command.run("cp", "--archive", "--reflink=auto", system, tree)
@@ -93,16 +92,6 @@ def _build(engine: Engine, name: str) -> None:
         _configure(tree)
         _preload(tree, pathlib.Path(place))
         _import(engine, tree, name)
-
-
-def _file_system(name: str, suite: str, variant: str, include: Sequence[str]) -> pathlib.Path:
-    def make(target: pathlib.Path) -> None:
-        with progress.step(f"unpacking Debian {suite} for {name}"):
-            debian.bootstrap(suite, variant, include, target / "tree")
-            debian.slim(target / "tree")
-
-    digest = hashlib.sha256(" ".join(include).encode()).hexdigest()[:12]
-    return paths.once(f"{name}-{suite}-{digest}", make) / "tree"
 
 
 def _add_kind_files(tree: pathlib.Path) -> None:
@@ -200,7 +189,7 @@ def _default_cni(place: pathlib.Path, tools: oci.Blob) -> oci.Image:
 
 
 def _tools_layer(place: pathlib.Path) -> oci.Blob:
-    tree = _file_system("tools", versions.NODE_SUITE, "extract", TOOL_PACKAGES)
+    tree = debian.file_system("tools", versions.NODE_SUITE, "extract", TOOL_PACKAGES)
     copy = place / "tools"
     command.run("cp", "--archive", "--reflink=auto", tree, copy)
     # Unpacked packages have not run their scripts: these are the alternatives that they would have chosen.

@@ -1,0 +1,76 @@
+# Every way to build, run and test podnet. `make help` lists them; each target works from a clean clone.
+
+CLUSTER ?= podnet
+
+UV_VERSION := 0.13.8
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/podnet
+OWN_UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+UV := $(or $(shell command -v uv 2>/dev/null),$(OWN_UV))
+export PATH := $(dir $(UV)):$(PATH)
+
+# uv brings its own certificate authorities: where pip was told of others, uv must know them too.
+ifndef SSL_CERT_FILE
+ifdef PIP_CERT
+export SSL_CERT_FILE := $(PIP_CERT)
+endif
+endif
+
+RUN := $(UV) run --no-sync
+HACK := $(RUN) python -m podnet_hack
+PYTEST := $(RUN) pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint generate unit netns e2e test bench image cluster-up cluster-down demo demo-down
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "CLUSTER=$(CLUSTER) names the cluster of image, cluster-up, cluster-down, demo and bench."
+
+setup: $(UV) ## install the Python environment of the checkout
+	@$(UV) sync --quiet --frozen --all-packages --all-groups
+
+$(OWN_UV):
+	@echo "  installing uv $(UV_VERSION) into $(CACHE)" >&2
+	@python3 -m venv $(CACHE)/uv-$(UV_VERSION) || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet python3-venv >&2 \
+		&& python3 -m venv $(CACHE)/uv-$(UV_VERSION); } \
+		|| { echo "cannot install uv: install the Debian package python3-venv, or uv itself" >&2; exit 1; }
+	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet uv==$(UV_VERSION)
+
+lint: setup ## ruff, mypy and the import rules
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy .
+	$(RUN) lint-imports
+
+generate: setup ## write what is generated from the types: CRDs, gRPC code, reference pages
+	$(HACK).generate
+
+unit: setup ## tests that need nothing but Python
+	$(PYTEST) tests/unit
+
+netns: setup ## tests against the real kernel, in network namespaces (root)
+	$(HACK).packages ip nft
+	$(PYTEST) tests/netns
+
+e2e: setup ## tests in a real cluster of their own (KEEP=1 leaves it up)
+	$(PYTEST) tests/e2e
+
+test: setup ## lint, unit, netns and e2e, and one summary
+	@$(HACK).parts lint unit netns e2e
+
+bench: setup ## measurements, in the cluster $(CLUSTER)
+	$(PYTEST) tests/benchmark
+
+image: setup ## build the images
+	@$(HACK).image build
+
+cluster-up: setup ## a kind cluster: one control plane, three workers
+	@$(HACK).localcluster.cluster up --cluster $(CLUSTER)
+
+cluster-down: setup ## take the cluster away, and all that came with it
+	@$(HACK).localcluster.cluster down --cluster $(CLUSTER)
+
+demo: setup ## the guided tour, in a cluster made for it
+	@$(HACK).demo --cluster $(CLUSTER)
+
+demo-down: cluster-down ## take the demo away
