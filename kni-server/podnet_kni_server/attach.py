@@ -1,0 +1,240 @@
+"""The core: attach and detach one sandbox, and put right what a crash left behind. Read this first.
+
+State first, then act, then confirm: leases are taken in memory, the record is written as ATTACHING, the
+kernel is changed in one batch, the record becomes ATTACHED. A kill at any point leaves a record that
+``reconcile`` undoes or finishes; so nothing leaks. The NRI hook and the KNI service both call this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+from podnet_api import kni, pools
+from podnet_api.errors import PodnetError
+
+from podnet_kni_server import plan
+from podnet_kni_server.blocks import Blocks
+from podnet_kni_server.checkpoint import Store
+from podnet_kni_server.datapath.interface import Datapath
+from podnet_kni_server.datapath.model import Link, NodeLinkState, Observed
+from podnet_kni_server.errors import AttachError
+from podnet_kni_server.leases import Holder, Leases
+from podnet_kni_server.records import InterfaceRecord, Record, Sandbox, State
+
+log = logging.getLogger(__name__)
+
+
+class NodeView(Protocol):
+    """What this node has made for its networks."""
+
+    def state(self, config: kni.NetworkConfig) -> NodeLinkState | None:
+        """How the network of ``config`` stands here; None: not set up."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Who is told. ``attached`` and ``failed`` lead to the Pod's status, ``counts`` to NodeNetwork."""
+
+    attached: Callable[[Record], None] = lambda record: None
+    failed: Callable[[Sandbox, PodnetError], None] = lambda sandbox, error: None
+    forgotten: Callable[[Record], None] = lambda record: None
+    counts: Callable[[], None] = lambda: None
+
+
+class Core:
+    """Attaches the Pods of one node."""
+
+    def __init__(
+        self,
+        *,
+        view: plan.View,
+        node: NodeView,
+        leases: Leases,
+        blocks: Blocks,
+        store: Store,
+        datapath: Datapath,
+        hooks: Hooks | None = None,
+    ) -> None:
+        self._view = view
+        self._node = node
+        self._leases = leases
+        self._blocks = blocks
+        self._store = store
+        self._datapath = datapath
+        self._hooks = hooks or Hooks()
+        self._records: dict[str, Record] = {}
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    def load(self) -> None:
+        """Read the checkpoints and take their leases back. Before anything else."""
+        for record in self._store.load():
+            self._records[record.sandbox] = record
+            for interface in record.interfaces:
+                holder = Holder(record.sandbox, interface.link.name, record.pod)
+                for text in interface.link.addresses:
+                    self._leases.adopt(interface.config, ipaddress.ip_interface(text).ip, holder)
+
+    def records(self) -> list[Record]:
+        """Every sandbox that is known."""
+        return list(self._records.values())
+
+    def record(self, sandbox: str) -> Record | None:
+        """What is known of ``sandbox``."""
+        return self._records.get(sandbox)
+
+    def attached(self, config: str) -> int:
+        """How many interfaces of this node hang on a NetworkConfig."""
+        return sum(1 for r in self._records.values() for i in r.interfaces if i.config == config)
+
+    async def attach(self, sandbox: Sandbox) -> Record | None:
+        """Attach ``sandbox`` to every network of its list; None when it lists none of ours.
+
+        Idempotent: a sandbox that is attached is verified against the kernel. Raises AttachError (what is
+        missing), NoAddressError, CheckpointError or DatapathError; nothing is left behind then.
+        """
+        try:
+            async with self._turn(sandbox.id):
+                known = self._records.get(sandbox.id)
+                if known is not None and known.state is State.ATTACHED:
+                    await self._datapath.attach(known.netns, _links(known))
+                    return known
+                if known is not None:
+                    await self._undo(known)
+                return await self._attach_new(sandbox)
+        except PodnetError as error:
+            self._hooks.failed(sandbox, error)
+            raise
+
+    async def _attach_new(self, sandbox: Sandbox) -> Record | None:
+        requests = plan.requests(sandbox, self._view)
+        if not requests:
+            return None
+        netns = sandbox.netns
+        if netns is None:
+            raise AttachError(f"cannot attach Pod {sandbox.pod}: it has no network namespace of its own")
+        record = Record(
+            sandbox=sandbox.id,
+            uid=sandbox.uid,
+            namespace=sandbox.namespace,
+            name=sandbox.name,
+            netns=netns,
+            state=State.ATTACHING,
+            pod_ips=list(sandbox.ips),
+        )
+        try:
+            record = msgspec.structs.replace(record, interfaces=await self._interfaces(sandbox, requests))
+            self._keep(record)
+            observed = await self._datapath.attach(netns, _links(record))
+            record = _confirmed(record, observed)
+            self._keep(record)
+        except BaseException:
+            # Also on cancellation (the runtime's deadline): the clean-up itself must not be cancelled.
+            await asyncio.shield(asyncio.ensure_future(self._undo(record)))
+            raise
+        log.info("attached Pod %s: %s", record.pod, ", ".join(i.link.name for i in record.interfaces))
+        self._hooks.attached(record)
+        self._hooks.counts()
+        return record
+
+    async def _interfaces(self, sandbox: Sandbox, requests: Iterable[plan.Request]) -> list[InterfaceRecord]:
+        return [await self._interface(sandbox, request) for request in requests]
+
+    async def _interface(self, sandbox: Sandbox, request: plan.Request) -> InterfaceRecord:
+        state = self._node.state(request.config)
+        if state is None or not state.ready:
+            reason = f"{state.reason}: {state.message}" if state else "this node has not set it up"
+            raise AttachError(f"cannot attach Pod {sandbox.pod} to PodNetwork {request.network}: {reason}")
+        holder = Holder(sandbox.id, request.interface, sandbox.pod)
+        return plan.interface(sandbox, request, await self._lease(request, holder), state.mtu)
+
+    async def _lease(self, request: plan.Request, holder: Holder) -> list[pools.Address]:
+        pool = request.pool
+        if pool is None:
+            return []
+        for static in request.static:
+            await self._blocks.lease_exact(pool, static.ip, holder)
+        return [await self._blocks.lease(pool, version, holder) for version in request.leased_versions]
+
+    async def detach(self, sandbox: str) -> None:
+        """Detach ``sandbox`` by its record alone: the namespace and the objects may be gone. Idempotent."""
+        async with self._turn(sandbox):
+            record = self._records.get(sandbox)
+            if record is not None:
+                await self._undo(record)
+                log.info("detached Pod %s", record.pod)
+                self._hooks.forgotten(record)
+                self._hooks.counts()
+
+    async def _undo(self, record: Record) -> None:
+        """Take everything of ``record`` away again. The lease goes last: until the links are gone the
+        address is in use."""
+        if record.interfaces:
+            with contextlib.suppress(PodnetError):  # a full disk must not keep us from cleaning up
+                self._keep(msgspec.structs.replace(record, state=State.DETACHING))
+            await self._datapath.detach(record.netns or None, _links(record))
+        self._leases.release(record.sandbox)
+        self._records.pop(record.sandbox, None)
+        self._store.remove(record.sandbox)
+
+    async def observe(self, record: Record) -> list[Observed]:
+        """The interfaces of a sandbox as the kernel has them now."""
+        return await self._datapath.observe(record.netns, [i.link.name for i in record.interfaces])
+
+    async def reconcile(self, alive: Sequence[Sandbox]) -> None:
+        """Make what is remembered, what the kernel has and what the runtime runs the same again.
+
+        Half-done work is undone, sandboxes that are gone are detached, running Pods without their
+        networks are attached. One Pod's failure is logged and does not hinder the others.
+        """
+        by_id = {sandbox.id: sandbox for sandbox in alive}
+        for record in self.records():
+            if record.sandbox not in by_id or record.state is not State.ATTACHED:
+                with _logged(f"cannot detach Pod {record.pod}"):
+                    await self.detach(record.sandbox)
+        for sandbox in alive:
+            with _logged(f"cannot attach Pod {sandbox.pod}"):
+                await self.attach(sandbox)
+        keep = {i.link.host_name for r in self.records() for i in r.interfaces if i.link.host_name}
+        with _logged("cannot sweep leftover links"):
+            for name in await self._datapath.sweep(keep):
+                log.warning("removed leftover link %s", name)
+
+    def _keep(self, record: Record) -> None:
+        self._store.write(record)
+        self._records[record.sandbox] = record
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, sandbox: str) -> AsyncIterator[None]:
+        """One call at a time for each sandbox: hook and KNI service may both come."""
+        lock = self._locks.setdefault(sandbox, asyncio.Lock())
+        async with lock:
+            yield
+
+
+def _links(record: Record) -> list[Link]:
+    return [plan.link(interface.link) for interface in record.interfaces]
+
+
+def _confirmed(record: Record, observed: Sequence[Observed]) -> Record:
+    """``record`` with the MAC and MTU that the kernel really gave."""
+    interfaces = [
+        msgspec.structs.replace(i, link=msgspec.structs.replace(i.link, mac=o.mac, mtu=o.mtu))
+        for i, o in zip(record.interfaces, observed, strict=True)
+    ]
+    return msgspec.structs.replace(record, state=State.ATTACHED, interfaces=interfaces)
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except PodnetError as error:
+        log.error("%s: %s", what, error)

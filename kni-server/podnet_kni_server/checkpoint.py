@@ -1,0 +1,74 @@
+"""Checkpoints: one file per sandbox, so that a server killed at any instant knows what it had begun.
+
+The directory lies on a tmpfs and dies with the namespaces that its files speak of, as it should. A file is
+written whole under another name and renamed: readers see the old or the new record, never half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from podnet_kni_server.errors import CheckpointError
+from podnet_kni_server.records import Record
+
+log = logging.getLogger(__name__)
+_SUFFIX = ".json"
+
+
+class Store:
+    """The records below ``directory``; small files on a tmpfs, so no call blocks for long."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def open(self) -> None:
+        """Make the directory (0700) and drop files that a killed write left behind."""
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in self._directory.glob("*.tmp"):
+                path.unlink()
+        except OSError as error:
+            raise CheckpointError(f"cannot open checkpoints in {self._directory}: {error}") from error
+
+    def load(self) -> list[Record]:
+        """Every record. One that cannot be read is set aside and logged: it must not stop the node."""
+        return [record for path in sorted(self._directory.glob("*" + _SUFFIX)) if (record := _read(path))]
+
+    def write(self, record: Record) -> None:
+        """Write ``record`` atomically. Raises CheckpointError, e.g. when the disk is full."""
+        path = self._path(record.sandbox)
+        temporary = path.with_suffix(".tmp")
+        try:
+            temporary.write_bytes(msgspec.json.encode(record))
+            os.replace(temporary, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise CheckpointError(f"cannot write checkpoint of Pod {record.pod}: {error}") from error
+
+    def remove(self, sandbox: str) -> None:
+        """Forget ``sandbox``; no error when it is not known."""
+        try:
+            self._path(sandbox).unlink(missing_ok=True)
+        except OSError as error:
+            raise CheckpointError(f"cannot remove checkpoint of sandbox {sandbox}: {error}") from error
+
+    def _path(self, sandbox: str) -> Path:
+        if not sandbox or "/" in sandbox or sandbox.startswith("."):
+            raise CheckpointError(f"cannot use {sandbox!r} as the id of a sandbox")
+        return self._directory / (sandbox + _SUFFIX)
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        log.error("cannot read checkpoint %s: %s; set aside", path, error)
+        with contextlib.suppress(OSError):
+            path.rename(path.with_suffix(".broken"))
+        return None

@@ -1,0 +1,110 @@
+"""Which networks this node has, and how they stand: the entries of its NodeNetwork and its labels.
+
+Pure. ``node`` feeds it from caches and the kernel, and writes what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from podnet_api import core, kni, multinetwork, names, pools, reasons
+from podnet_api.meta import condition, is_true
+
+from podnet_kni_server import plan
+from podnet_kni_server.datapath.model import NodeLinkState
+
+BRIDGE_PORTS = 1023
+"""Ports of a Linux bridge (BR_MAX_PORTS is 1024, port 0 is not used)."""
+MACVLAN_LINKS = 4096
+
+Free = Callable[[pools.Pool, int], int]
+Used = Callable[[str], int]
+
+
+def selects(config: kni.NetworkConfig, labels: Mapping[str, str]) -> bool:
+    """Whether a node with ``labels`` carries the network of ``config``."""
+    selector = config.spec.node_selector
+    if selector is None:
+        return True
+    exact = all(labels.get(key) == value for key, value in selector.match_labels.items())
+    return exact and all(_holds(requirement, labels) for requirement in selector.match_expressions)
+
+
+def _holds(requirement: kni.NodeRequirement, labels: Mapping[str, str]) -> bool:
+    """Semantics of metav1.LabelSelectorRequirement: NotIn holds where the label is absent."""
+    present = requirement.key in labels
+    match requirement.operator:
+        case "In":
+            return labels.get(requirement.key) in requirement.values if present else False
+        case "NotIn":
+            return labels.get(requirement.key) not in requirement.values
+        case "Exists":
+            return present
+        case _:
+            return not present
+
+
+def entry(
+    network: multinetwork.PodNetwork, config: kni.NetworkConfig, state: NodeLinkState | None, used: Used, free: Free
+) -> kni.NodeNetworkEntry:
+    """How ``network`` stands on this node."""
+    reason, message = _readiness(network, config, state)
+    pool = _pool(config)
+    name = config.metadata.name
+    return kni.NodeNetworkEntry(
+        name=network.metadata.name,
+        config=name,
+        ready=reason == reasons.READY,
+        reason=reason,
+        message=message[:1024],
+        uplink=config.spec.uplink.interface if config.spec.uplink else "",
+        attachments=kni.AttachmentCount(capacity=capacity(config), used=used(name)),
+        addresses=kni.AddressCount(free4=free(pool, 4) if pool else 0, free6=free(pool, 6) if pool else 0),
+    )
+
+
+def _readiness(
+    network: multinetwork.PodNetwork, config: kni.NetworkConfig, state: NodeLinkState | None
+) -> tuple[str, str]:
+    """The first thing that stands in the way, as (reason, message)."""
+    if not network.spec.enabled:
+        return reasons.NETWORK_DISABLED, f"PodNetwork {network.metadata.name} is disabled"
+    if plan.datapath_of(config) not in plan.SUPPORTED:
+        text = f"this KNI server has no datapath {plan.datapath_of(config)}"
+        return reasons.DATAPATH_UNSUPPORTED, text
+    if state is not None and not state.ready:
+        return state.reason, state.message
+    if state is None:
+        return reasons.SETUP_FAILED, "the network is not set up on this node yet"
+    if not is_true(network.status.conditions, multinetwork.READY):
+        found = condition(network.status.conditions, multinetwork.READY)
+        text = found.message if found else f"PodNetwork {network.metadata.name} has no condition Ready yet"
+        return reasons.NETWORK_NOT_READY, text
+    return reasons.READY, ""
+
+
+def _pool(config: kni.NetworkConfig) -> pools.Pool | None:
+    try:
+        return pools.pool_of(config)
+    except ValueError:
+        return None  # the controller says so in ParamsReady
+
+
+def capacity(config: kni.NetworkConfig) -> int:
+    """Most attachments on one node."""
+    limit = config.spec.capacity.attachments if config.spec.capacity else None
+    most = MACVLAN_LINKS if config.spec.macvlan else BRIDGE_PORTS - bool(config.spec.uplink or config.spec.vxlan)
+    return most if limit is None else min(limit, most)
+
+
+def label_changes(labels: Mapping[str, str], entries: Iterable[kni.NodeNetworkEntry]) -> dict[str, str | None]:
+    """The merge patch that makes the node's labels say which networks are ready: None takes a label away."""
+    wanted = {names.node_label(e.name): names.NODE_LABEL_VALUE for e in entries if e.ready}
+    stale = [k for k in labels if k.startswith(names.NODE_LABEL_PREFIX) and k not in wanted]
+    changes: dict[str, str | None] = {k: v for k, v in wanted.items() if labels.get(k) != v}
+    return changes | dict.fromkeys(stale)
+
+
+def without_taint(node: core.Node) -> list[core.Taint]:
+    """The node's taints but for ours."""
+    return [taint for taint in node.spec.taints if taint.key != names.NOT_READY_TAINT]

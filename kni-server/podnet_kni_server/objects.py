@@ -1,0 +1,94 @@
+"""The objects of the API that this node works from, held in watch caches.
+
+The hot path reads them here and never asks the API server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from podnet_api import core, kni, multinetwork, names
+from podnet_api.kube import Cache, Client
+
+
+class Objects:
+    """plan.View and blocks.BlockApi over the API server."""
+
+    def __init__(self, client: Client, node: str) -> None:
+        self._client = client
+        self.node = node
+        self.networks = Cache(client, multinetwork.PodNetwork)
+        self.attachments = Cache(client, multinetwork.PodNetworkAttachment)
+        self.configs = Cache(client, kni.NetworkConfig)
+        self.attachment_configs = Cache(client, kni.AttachmentConfig)
+        self.blocks = Cache(client, kni.IPBlock)
+        self.nodes = Cache(client, core.Node)
+        self.pods = Cache(client, core.Pod, fieldSelector=f"spec.nodeName={node}")
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin to feed the caches."""
+        tasks.create_task(self.networks.run(), name="watch PodNetworks")
+        tasks.create_task(self.attachments.run(), name="watch PodNetworkAttachments")
+        tasks.create_task(self.configs.run(), name="watch NetworkConfigs")
+        tasks.create_task(self.attachment_configs.run(), name="watch AttachmentConfigs")
+        tasks.create_task(self.blocks.run(), name="watch IPBlocks")
+        tasks.create_task(self.nodes.run(), name="watch Nodes")
+        tasks.create_task(self.pods.run(), name="watch Pods")
+
+    async def synced(self) -> None:
+        """Return once every cache has its first list."""
+        await self.networks.synced.wait()
+        await self.attachments.synced.wait()
+        await self.configs.synced.wait()
+        await self.attachment_configs.synced.wait()
+        await self.blocks.synced.wait()
+        await self.nodes.synced.wait()
+        await self.pods.synced.wait()
+
+    def on_network_change(self, call: Callable[[], None]) -> None:
+        """Call ``call`` when what this node must have may have changed."""
+        self.networks.listen(lambda old, new: call())
+        self.configs.listen(lambda old, new: call())
+        self.nodes.listen(lambda old, new: call() if _differs(old, new) else None)
+
+    def pod_network(self, name: str) -> multinetwork.PodNetwork | None:
+        """plan.View."""
+        return self.networks.get(name)
+
+    def attachment(self, namespace: str, name: str) -> multinetwork.PodNetworkAttachment | None:
+        """plan.View."""
+        return self.attachments.get(name, namespace)
+
+    def network_config(self, name: str) -> kni.NetworkConfig | None:
+        """plan.View."""
+        return self.configs.get(name)
+
+    def attachment_config(self, namespace: str, name: str) -> kni.AttachmentConfig | None:
+        """plan.View."""
+        return self.attachment_configs.get(name, namespace)
+
+    def npwg_name(self, network: str) -> str:
+        """What NPWG tools call a network: its NetworkAttachmentDefinition, if it was made from one."""
+        found = self.networks.get(network)
+        source = found.metadata.annotations.get(names.SOURCE_ANNOTATION, "") if found else ""
+        return source.rpartition(" ")[2] or network
+
+    def known(self) -> Iterable[kni.IPBlock]:
+        """blocks.BlockApi."""
+        return self.blocks
+
+    async def create(self, block: kni.IPBlock) -> None:
+        """blocks.BlockApi."""
+        self.blocks.learn(await self._client.create(block))
+
+    async def delete(self, name: str) -> None:
+        """blocks.BlockApi."""
+        await self._client.delete(kni.IPBlock, name)
+
+
+def _differs(old: core.Node | None, new: core.Node | None) -> bool:
+    """Nodes change every few seconds (heartbeats); only labels and addresses matter here."""
+    if old is None or new is None:
+        return True
+    return old.metadata.labels != new.metadata.labels or old.internal_ips != new.internal_ips

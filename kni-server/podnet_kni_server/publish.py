@@ -1,0 +1,116 @@
+"""Publishing Pod status: after the runtime has its answer, from a queue that forgets nothing and holds
+only the newest word on each Pod.
+
+Losing the API server delays this and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from podnet_api import core, names, reasons
+from podnet_api.errors import ConflictError, KubeError, NotFoundError, PodnetError
+from podnet_api.kube import Client
+
+from podnet_kni_server import status
+from podnet_kni_server.datapath.errors import DatapathError
+from podnet_kni_server.datapath.interface import Datapath
+from podnet_kni_server.datapath.model import Observed
+from podnet_kni_server.records import Record, Sandbox
+
+log = logging.getLogger(__name__)
+
+MANAGER = names.FIELD_MANAGER_PREFIX + "kni"
+_PAUSES = (0.2, 15.0)
+_Make = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class Publisher:
+    """Writes the status of this node's Pods, and the file that their containers see."""
+
+    def __init__(self, client: Client, datapath: Datapath, directory: Path, name_of: status.NameOf) -> None:
+        self._client = client
+        self._datapath = datapath
+        self._directory = directory
+        self._name_of = name_of
+        self._waiting: dict[str, _Make] = {}
+        self._said: dict[str, str] = {}
+        self._wake = asyncio.Event()
+
+    def file(self, sandbox: str) -> Path:
+        """The file with the networks of a sandbox."""
+        return self._directory / f"{sandbox}.json"
+
+    def attached(self, record: Record) -> None:
+        """Core hook: ``record`` is attached. The file is there when this returns; the API learns later."""
+        self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.file(record.sandbox).write_bytes(status.file(record))
+        self._said.pop(record.uid, None)
+        self._put(record.uid, lambda: self._attached(record))
+
+    def failed(self, sandbox: Sandbox, error: PodnetError) -> None:
+        """Core hook: attaching failed. Said once for each reason: the kubelet tries again and again."""
+        reason = getattr(error, "reason", reasons.ATTACH_FAILED)
+        if self._said.get(sandbox.uid) == str(error) or not sandbox.uid:
+            return
+        self._said[sandbox.uid] = str(error)
+        self._put(sandbox.uid, lambda: self._failed(sandbox, reason, str(error)))
+
+    def forgotten(self, record: Record) -> None:
+        """Core hook: the sandbox is gone."""
+        self.file(record.sandbox).unlink(missing_ok=True)
+        self._said.pop(record.uid, None)
+
+    def _put(self, uid: str, make: _Make) -> None:
+        self._waiting[uid] = make
+        self._wake.set()
+
+    async def _attached(self, record: Record) -> dict[str, Any]:
+        return status.attached(record, self._name_of, await self._default(record), _now())
+
+    async def _failed(self, sandbox: Sandbox, reason: str, message: str) -> dict[str, Any]:
+        return status.failed(sandbox.namespace, sandbox.name, sandbox.uid, reason, message, _now())
+
+    async def _default(self, record: Record) -> Observed | None:
+        try:
+            found = await self._datapath.observe(record.netns, [names.DEFAULT_INTERFACE])
+        except DatapathError:
+            return None
+        return found[0] if found else None
+
+    async def run(self) -> None:
+        """Write what is waiting, until cancelled; what fails is tried again with growing pauses."""
+        pause = _PAUSES[0]
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._waiting = self._waiting, {}
+            failed = [uid for uid, make in batch.items() if not await self._write(make)]
+            if not failed:
+                pause = _PAUSES[0]
+                continue
+            self._waiting = {uid: batch[uid] for uid in failed} | self._waiting
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _PAUSES[1])
+            self._wake.set()
+
+    async def _write(self, make: _Make) -> bool:
+        """Whether nothing more is to be done: written, or the Pod is gone."""
+        body = await make()
+        try:
+            await self._client.apply(core.Pod.resource, body, subresource="status", manager=MANAGER)
+        except (NotFoundError, ConflictError) as error:
+            log.info("status not written, the Pod is gone: %s", error)
+        except KubeError as error:
+            log.warning("%s; trying again", error)
+            return False
+        return True
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

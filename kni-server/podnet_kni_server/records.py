@@ -1,0 +1,98 @@
+"""What the KNI server remembers of a sandbox: one Record per sandbox, written as a file by checkpoint.
+
+Pure. Addresses are strings here because a record is JSON; plan turns them into what the kernel is to hold.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from podnet_api.meta import Model
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A Pod's sandbox as the runtime tells of it. ``netns`` is a path, None when there is none (any more);
+    ``ips`` are its addresses on the cluster's default network."""
+
+    id: str
+    uid: str
+    namespace: str
+    name: str
+    netns: str | None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    host_network: bool = False
+    ips: tuple[str, ...] = ()
+
+    @property
+    def pod(self) -> str:
+        """``namespace/name``, for messages."""
+        return f"{self.namespace}/{self.name}"
+
+
+class State(enum.Enum):
+    """How far a sandbox is. What is not ATTACHED after a crash is undone."""
+
+    ATTACHING = "attaching"
+    ATTACHED = "attached"
+    DETACHING = "detaching"
+
+
+class RouteRecord(Model, frozen=True, kw_only=True):
+    """A route: subnet and, unless it is on the link, next hop."""
+
+    destination: str
+    gateway: str = ""
+
+
+class LinkRecord(Model, frozen=True, kw_only=True):
+    """One interface as it was asked of the datapath; datapath.Link in JSON."""
+
+    kind: str
+    name: str
+    host_name: str = ""
+    master: str
+    mac: str
+    mtu: int
+    addresses: list[str] = []
+    routes: list[RouteRecord] = []
+    default_gateways: list[str] = []
+    mode: str = "bridge"
+    hairpin: bool = False
+    isolated: bool = False
+    anti_spoof: bool = False
+
+
+class InterfaceRecord(Model, frozen=True, kw_only=True):
+    """One attachment: which network it belongs to, its link, and what the Pod's status says of it."""
+
+    network: str
+    attachment: str = ""
+    config: str
+    link: LinkRecord
+    gateways: list[str] = []
+    nameservers: list[str] = []
+    search: list[str] = []
+
+
+class Record(Model, frozen=True, kw_only=True):
+    """All attachments of one sandbox."""
+
+    format: int = FORMAT
+    sandbox: str
+    uid: str
+    namespace: str
+    name: str
+    netns: str = ""
+    state: State
+    interfaces: list[InterfaceRecord] = []
+    pod_ips: list[str] = []
+
+    @property
+    def pod(self) -> str:
+        """``namespace/name``, for messages."""
+        return f"{self.namespace}/{self.name}"

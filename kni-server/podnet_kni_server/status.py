@@ -1,0 +1,117 @@
+"""What a Pod's status says of its networks: our annotation, the NPWG network-status and the condition.
+
+Pure. All three go into one server-side apply of pods/status, because a second request could be lost
+between two that belong together; an apply leaves the kubelet's own conditions alone.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from podnet_api import names, reasons
+
+from podnet_kni_server.datapath.model import Observed
+from podnet_kni_server.records import InterfaceRecord, Record
+
+NameOf = Callable[[str], str]
+"""From a PodNetwork to the name that NPWG tools know: ``namespace/name`` of its NetworkAttachmentDefinition."""
+
+
+def networks(record: Record) -> list[dict[str, Any]]:
+    """Our network-status: one entry per interface, in the order of the Pod's list."""
+    return [_network(interface) for interface in record.interfaces]
+
+
+def _network(interface: InterfaceRecord) -> dict[str, Any]:
+    link = interface.link
+    entry: dict[str, Any] = {
+        "network": interface.network,
+        "interface": link.name,
+        "addresses": link.addresses,
+        "mac": link.mac,
+        "mtu": link.mtu,
+    }
+    extra = {"attachment": interface.attachment, "gateways": interface.gateways, "nameservers": interface.nameservers}
+    return entry | {key: value for key, value in extra.items() if value}
+
+
+def npwg(record: Record, name_of: NameOf, default: Observed | None) -> list[dict[str, Any]]:
+    """The NPWG network-status (multi-net-spec 1.3): the default network first, then each interface."""
+    entries = [_npwg_default(record, default)]
+    return entries + [_npwg_entry(interface, name_of) for interface in record.interfaces]
+
+
+def _npwg_default(record: Record, observed: Observed | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": names.DEFAULT_NETWORK, "interface": names.DEFAULT_INTERFACE}
+    if record.pod_ips:
+        entry["ips"] = record.pod_ips
+    if observed is not None:
+        entry |= {"mac": observed.mac, "mtu": observed.mtu}
+        entry.setdefault("ips", [str(a.ip) for a in observed.addresses])
+    return entry | {"default": True, "dns": {}}
+
+
+def _npwg_entry(interface: InterfaceRecord, name_of: NameOf) -> dict[str, Any]:
+    link = interface.link
+    dns = {"nameservers": interface.nameservers, "search": interface.search}
+    entry: dict[str, Any] = {
+        "name": name_of(interface.network),
+        "interface": link.name,
+        "ips": [_bare(address) for address in link.addresses],
+        "mac": link.mac,
+        "mtu": link.mtu,
+        "dns": {key: value for key, value in dns.items() if value},
+    }
+    if interface.gateways:
+        entry["gateway"] = interface.gateways
+    return {key: value for key, value in entry.items() if value or key == "dns"}
+
+
+def _bare(address: str) -> str:
+    return str(ipaddress.ip_interface(address).ip)
+
+
+def attached(record: Record, name_of: NameOf, default: Observed | None, now: str) -> dict[str, Any]:
+    """The apply of pods/status for an attached Pod."""
+    ours = msgspec.json.encode(networks(record)).decode()
+    theirs = msgspec.json.encode(npwg(record, name_of, default)).decode()
+    message = "attached " + ", ".join(_words(interface) for interface in record.interfaces)
+    annotations = {names.STATUS_ANNOTATION: ours, names.NPWG_STATUS_ANNOTATION: theirs}
+    body = _body(record.namespace, record.name, record.uid, "True", reasons.NETWORKS_ATTACHED, message, now)
+    body["metadata"]["annotations"] = annotations
+    return body
+
+
+def failed(namespace: str, name: str, uid: str, reason: str, message: str, now: str) -> dict[str, Any]:
+    """The apply of pods/status for a Pod that could not be attached."""
+    advice = reasons.ADVICE.get(reason, "")
+    text = f"{message}; {advice}" if advice and advice not in message else message
+    return _body(namespace, name, uid, "False", reason, text, now)
+
+
+def _words(interface: InterfaceRecord) -> str:
+    addresses = " ".join(interface.link.addresses) or "no address"
+    return f"{interface.link.name} to {interface.network} ({addresses})"
+
+
+def _body(namespace: str, name: str, uid: str, value: str, reason: str, message: str, now: str) -> dict[str, Any]:
+    """The uid makes the API server refuse the apply when another Pod has the name by now."""
+    condition = {
+        "type": names.NETWORKS_READY,
+        "status": value,
+        "reason": reason,
+        "message": message[:1024],
+        "lastTransitionTime": now,
+    }
+    return {
+        "metadata": {"namespace": namespace, "name": name, "uid": uid},
+        "status": {"conditions": [condition]},
+    }
+
+
+def file(record: Record) -> bytes:
+    """What a process in the Pod reads before its first line runs (KEP-3698, requirement 17)."""
+    return msgspec.json.format(msgspec.json.encode(networks(record)), indent=2) + b"\n"
