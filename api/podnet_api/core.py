@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from msgspec import field
 
-from podnet_api.meta import Condition, Model, ObjectMeta, Resource
+from podnet_api.meta import Model, ObjectMeta, Resource
 
 
 class Container(Model, frozen=True, kw_only=True):
@@ -33,11 +33,22 @@ class PodIP(Model, frozen=True, kw_only=True):
     ip: str = ""
 
 
+class PodCondition(Model, frozen=True, kw_only=True):
+    """A condition of a Pod, as whoever wrote it did: most have no reason, some no time. Nothing is required
+    or bounded here, because one odd Pod must not stop a watch cache."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
+
+
 class PodStatus(Model, frozen=True, kw_only=True):
     """What podnet needs of a Pod's status."""
 
     phase: str = ""
-    conditions: list[Condition] = []
+    conditions: list[PodCondition] = []
     pod_ips: list[PodIP] = field(name="podIPs", default_factory=list)
 
 

@@ -13,6 +13,7 @@ from msgspec import Meta, field
 
 from podnet_api import names
 from podnet_api.meta import (
+    SET,
     Address,
     Cidr,
     Column,
@@ -32,6 +33,31 @@ DATAPATHS = (
     "bond", "vrf", "cni",
 )  # fmt: skip
 """Every datapath, by its key in a NetworkConfig's spec."""
+_ON_UPLINK = ("macvlan", "macvtap", "ipvlan", "vlan")
+_FILTERED = ("bridge", "vxlan")
+
+Labels = Annotated[dict[str, Annotated[str, Meta(max_length=63)]], Meta(max_length=64)]
+Rate = Annotated[int, Meta(ge=0, le=10**13)]
+Count = Annotated[int, Meta(ge=0, le=2**31)]
+
+
+def _all_ip(key: str, test: str) -> Rule:
+    rule = f"!has(self.{key}) || self.{key}.all(x, {test})"
+    return Rule(rule, f"{key} must be readable addresses", path=f".{key}")
+
+
+def _ip(key: str) -> Rule:
+    return Rule(f"!has(self.{key}) || isIP(self.{key})", f"{key} must be an IP address", path=f".{key}")
+
+
+def _block(version: int) -> Rule:
+    key = f"blockPrefix{version}"
+    return Rule(
+        f"!has(self.{key}) || self.ranges.all(r, !isCIDR(r.cidr) || cidr(r.cidr).ip().family() != {version} || "
+        f"cidr(r.cidr).prefixLength() <= self.{key})",
+        "a block must not be larger than any range of its family",
+        path=f".{key}",
+    )
 
 
 class Uplink(Model, frozen=True, kw_only=True):
@@ -107,11 +133,13 @@ class HostDevice(Model, frozen=True, kw_only=True):
              "exactly one of name, mac and pciAddress must be set"),
     )  # fmt: skip
 
-    name: Annotated[str, Meta(max_length=15)] | None = None
+    name: InterfaceName | None = None
     """The device with this name."""
     mac: Mac | None = None
     """The device with this MAC address."""
-    pci_address: Annotated[str, Meta(max_length=12)] | None = None
+    pci_address: Annotated[str, Meta(max_length=12, pattern=r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$")] | None = (
+        None
+    )
     """The device at this PCI address."""
 
 
@@ -152,7 +180,7 @@ class Bond(Model, frozen=True, kw_only=True):
     mode: Literal["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb",
                   "balance-alb"] = "active-backup"  # fmt: skip
     """How the links share the traffic."""
-    links: Annotated[list[InterfaceName], Meta(min_length=2, max_length=8)]
+    links: Annotated[list[InterfaceName], Meta(min_length=2, max_length=8, extra_json_schema=SET)]
     """Names of the links in the Pod."""
     miimon: Annotated[int, Meta(ge=0, le=60000)] = 100
     """How often the links are looked at, in milliseconds."""
@@ -163,7 +191,7 @@ class Vrf(Model, frozen=True, kw_only=True):
 
     table: Annotated[int, Meta(ge=1, le=4294967295)]
     """Number of the routing table."""
-    members: Annotated[list[InterfaceName], Meta(max_length=16)] = []
+    members: Annotated[list[InterfaceName], Meta(max_length=16, extra_json_schema=SET)] = []
     """Names of the interfaces in the Pod."""
 
 
@@ -182,6 +210,9 @@ class Range(Model, frozen=True, kw_only=True):
              "cidr must be a subnet whose host bits are zero, e.g. 10.1.0.0/24 or fd00:1::/64", path=".cidr"),
         *(Rule(f"!has(self.{key}) || (isIP(self.{key}) && isCIDR(self.cidr) && cidr(self.cidr).containsIP(self.{key}))",
                f"{key} must be an address of cidr", path=f".{key}") for key in ("gateway", "start", "end")),
+        Rule("!has(self.exclude) || !isCIDR(self.cidr) || self.exclude.all(x, "
+             "(isIP(x) && cidr(self.cidr).containsIP(x)) || (isCIDR(x) && cidr(self.cidr).containsCIDR(x)))",
+             "exclude must be addresses or subnets of cidr", path=".exclude"),
     )  # fmt: skip
 
     cidr: Cidr
@@ -192,12 +223,14 @@ class Range(Model, frozen=True, kw_only=True):
     """Last address to give; absent: the last usable one."""
     gateway: Address | None = None
     """The gateway of the subnet; never given to a Pod."""
-    exclude: Annotated[list[Cidr], Meta(max_length=64)] = []
+    exclude: Annotated[list[Cidr], Meta(max_length=64, extra_json_schema=SET)] = []
     """Addresses or subnets never given to a Pod."""
 
 
 class Ipam(Model, frozen=True, kw_only=True):
     """Where addresses come from."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (_block(4), _block(6))
 
     ranges: Annotated[list[Range], Meta(min_length=1, max_length=16)]
     """The ranges. A Pod gets one address per family, from the first range of the family with room. They
@@ -215,6 +248,11 @@ class Ipam(Model, frozen=True, kw_only=True):
 class Route(Model, frozen=True, kw_only=True):
     """One route in the Pod."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("isCIDR(self.destination)", "destination must be a subnet, e.g. 10.2.0.0/16", path=".destination"),
+        _ip("gateway"),
+    )  # fmt: skip
+
     destination: Cidr
     """The subnet that it leads to."""
     gateway: Address | None = None
@@ -223,6 +261,8 @@ class Route(Model, frozen=True, kw_only=True):
 
 class Dns(Model, frozen=True, kw_only=True):
     """Name servers of a network, reported in the Pod's network status."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (_all_ip("nameservers", "isIP(x)"),)
 
     nameservers: Annotated[list[Address], Meta(max_length=3)] = []
     """Addresses of the servers."""
@@ -244,7 +284,7 @@ class NodeRequirement(Model, frozen=True, kw_only=True):
 class NodeSelector(Model, frozen=True, kw_only=True):
     """Which nodes carry the network. All that is listed must hold."""
 
-    match_labels: dict[str, Annotated[str, Meta(max_length=63)]] = {}
+    match_labels: Labels = {}
     """Labels with the value that they must have."""
     match_expressions: Annotated[list[NodeRequirement], Meta(max_length=32)] = []
     """Further requirements."""
@@ -263,16 +303,21 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("[" + ", ".join(f"has(self.{d})" for d in DATAPATHS) + "].exists_one(x, x)",
              "exactly one datapath must be set: " + ", ".join(DATAPATHS)),
-        *(Rule(f"has(self.{d}) == has(oldSelf.{d})", "the datapath is immutable: create another NetworkConfig",
-               "FieldValueForbidden") for d in DATAPATHS),
-        Rule("!has(self.macvlan) || has(self.uplink)", "macvlan needs an uplink", "FieldValueRequired", ".uplink"),
-        Rule("!has(self.macvlan) || !has(self.antiSpoof) || !self.antiSpoof",
-             "antiSpoof needs a port on the node, which macvlan has not: use bridge or vxlan",
+        Rule(" && ".join(f"has(self.{d}) == has(oldSelf.{d})" for d in DATAPATHS),
+             "the datapath is immutable: create another NetworkConfig", "FieldValueForbidden"),
+        *(Rule(f"!has(self.{d}) || has(self.uplink)", f"{d} needs an uplink", "FieldValueRequired", ".uplink")
+          for d in _ON_UPLINK),
+        Rule("!has(self.antiSpoof) || !self.antiSpoof || " + " || ".join(f"has(self.{d})" for d in _FILTERED),
+             "antiSpoof needs a port on the node, which only bridge and vxlan have",
              "FieldValueForbidden", ".antiSpoof"),
+        Rule("!has(self.mtu) || self.mtu >= 1280 || !has(self.ipam) || "
+             "!self.ipam.ranges.exists(r, isCIDR(r.cidr) && cidr(r.cidr).ip().family() == 6)",
+             "IPv6 needs an MTU of at least 1280 (RFC 8200)", path=".mtu"),
         Rule("!has(self.bridge) || !has(self.bridge.ipMasq) || !self.bridge.ipMasq || "
              "(has(self.bridge.gateway) && self.bridge.gateway)", "ipMasq needs gateway: true", path=".bridge"),
-        Rule("!has(self.ipam) || !has(oldSelf.ipam) || self.ipam.ranges == oldSelf.ipam.ranges",
-             "ranges are immutable: create another NetworkConfig", "FieldValueForbidden", ".ipam"),
+        Rule("has(self.ipam) == has(oldSelf.ipam) && (!has(self.ipam) || self.ipam == oldSelf.ipam)",
+             "ipam is immutable, addresses are given out of it: create another NetworkConfig",
+             "FieldValueForbidden", ".ipam"),
     )  # fmt: skip
 
     bridge: Bridge | None = None
@@ -314,9 +359,9 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     """Routes in every Pod of the network."""
     dns: Dns | None = None
     """Name servers of the network."""
-    anti_spoof: bool = True
-    """Whether the node drops frames from a Pod whose MAC or IP address is not the one it was given.
-    Datapaths bridge and vxlan; elsewhere it must be false."""
+    anti_spoof: Annotated[bool, Meta(extra={"shown": False})] = True
+    """Whether the node drops frames from a Pod whose MAC or IP address is not the one it was given. Absent:
+    true for the datapaths bridge and vxlan; no other datapath can do it, there true is refused."""
     capacity: Capacity | None = None
     """How much of the network one node carries."""
 
@@ -346,6 +391,8 @@ class NetworkConfig(Model, frozen=True, kw_only=True):
 class PortMapping(Model, frozen=True, kw_only=True):
     """A port of the node that leads to the Pod."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (_ip("hostIP"),)
+
     host_port: Annotated[int, Meta(ge=1, le=65535)]
     """Port on the node."""
     container_port: Annotated[int, Meta(ge=1, le=65535)]
@@ -359,13 +406,13 @@ class PortMapping(Model, frozen=True, kw_only=True):
 class Bandwidth(Model, frozen=True, kw_only=True):
     """Limits in bits per second and bits."""
 
-    ingress_rate: Annotated[int, Meta(ge=0)] = 0
+    ingress_rate: Rate = 0
     """Towards the Pod; 0: no limit."""
-    ingress_burst: Annotated[int, Meta(ge=0)] = 0
+    ingress_burst: Rate = 0
     """Burst towards the Pod."""
-    egress_rate: Annotated[int, Meta(ge=0)] = 0
+    egress_rate: Rate = 0
     """From the Pod; 0: no limit."""
-    egress_burst: Annotated[int, Meta(ge=0)] = 0
+    egress_burst: Rate = 0
     """Burst from the Pod."""
 
 
@@ -374,6 +421,7 @@ class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self == oldSelf", "spec is immutable: create another AttachmentConfig", "FieldValueForbidden"),
+        _all_ip("addresses", "isIP(x) || isCIDR(x)"),
     )
 
     addresses: Annotated[list[Cidr], Meta(max_length=8)] = []
@@ -385,11 +433,11 @@ class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
     """Further routes of the Pod over this interface."""
     bandwidth: Bandwidth | None = None
     """Limits of the interface."""
-    sysctls: dict[str, Annotated[str, Meta(max_length=256)]] = {}
+    sysctls: Annotated[dict[str, Annotated[str, Meta(max_length=256)]], Meta(max_length=64)] = {}
     """Kernel parameters of the Pod's namespace."""
     port_mappings: Annotated[list[PortMapping], Meta(max_length=64)] = []
     """Ports of the node that lead to the Pod."""
-    cni_args: dict[str, Annotated[str, Meta(max_length=4096)]] = {}
+    cni_args: Annotated[dict[str, Annotated[str, Meta(max_length=4096)]], Meta(max_length=64)] = {}
     """Arguments for CNI plugins (``args.cni``), each value as JSON."""
     device_id: Annotated[str, Meta(max_length=253)] = field(name="deviceID", default="")
     """The device to attach."""
@@ -397,6 +445,11 @@ class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
 
 class AttachmentConfig(Model, frozen=True, kw_only=True):
     """AttachmentConfig holds the parameters of a PodNetworkAttachment to a network of our provider."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.spec) == has(oldSelf.spec)", "spec is immutable: create another AttachmentConfig",
+             "FieldValueForbidden", ".spec"),
+    )  # fmt: skip
 
     resource: ClassVar[Resource] = Resource(
         "AttachmentConfig",
@@ -416,23 +469,25 @@ class AttachmentConfig(Model, frozen=True, kw_only=True):
 class AttachmentCount(Model, frozen=True, kw_only=True):
     """How many attachments a node carries."""
 
-    capacity: Annotated[int, Meta(ge=0)] = 0
+    capacity: Count = 0
     """The most that it can carry."""
-    used: Annotated[int, Meta(ge=0)] = 0
+    used: Count = 0
     """How many it carries now."""
 
 
 class AddressCount(Model, frozen=True, kw_only=True):
     """Addresses that a node can give at once, out of the blocks that it holds."""
 
-    free4: Annotated[int, Meta(ge=0)] = 0
+    free4: Count = 0
     """IPv4 addresses."""
-    free6: Annotated[int, Meta(ge=0)] = 0
+    free6: Count = 0
     """IPv6 addresses (at most 2^31)."""
 
 
 class NodeNetworkEntry(Model, frozen=True, kw_only=True):
     """One network as this node has it."""
+
+    list_key: ClassVar[str] = "name"
 
     name: Name
     """Name of the PodNetwork."""

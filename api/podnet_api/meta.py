@@ -6,8 +6,9 @@ specification: ``podnet_api.schema`` turns them into the descriptions of the CRD
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +22,9 @@ InterfaceName = Annotated[str, Meta(min_length=1, max_length=15, pattern=r"^[^/:
 Cidr = Annotated[str, Meta(min_length=3, max_length=43)]
 Address = Annotated[str, Meta(min_length=2, max_length=39)]
 Mac = Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$", max_length=17)]
+SET = {"x-kubernetes-list-type": "set"}
+"""``extra_json_schema`` of a list that holds each item once; other lists are atomic, or maps where the items
+have a ``list_key``."""
 Mtu = Annotated[int, Meta(ge=68, le=65535)]
 
 
@@ -106,18 +110,20 @@ class ObjectMeta(Model, frozen=True, kw_only=True):
 class Condition(Model, frozen=True, kw_only=True):
     """One aspect of the state of an object (metav1.Condition)."""
 
+    list_key: ClassVar[str] = "type"
+
     type: Annotated[str, Meta(min_length=1, max_length=316)]
     """Name of the aspect, CamelCase."""
-    status: Annotated[str, Meta(pattern="^(True|False|Unknown)$")]
+    status: Annotated[str, Meta(max_length=7, pattern="^(True|False|Unknown)$")]
     """True, False or Unknown."""
     reason: Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
     """Why, in one CamelCase word that programs may compare."""
     message: Annotated[str, Meta(max_length=32768)] = ""
     """Why, for people; says what to do next."""
-    last_transition_time: Annotated[str, Meta(max_length=64)] = ""
-    """When ``status`` last changed (RFC 3339)."""
-    observed_generation: Annotated[int, Meta(ge=0)] = 0
-    """``metadata.generation`` that this condition was worked out from."""
+    last_transition_time: Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})] = ""
+    """When status last changed (RFC 3339)."""
+    observed_generation: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    """The metadata.generation that this condition was worked out from."""
 
 
 class ParametersRef(Model, frozen=True, kw_only=True):
@@ -133,12 +139,25 @@ class ParametersRef(Model, frozen=True, kw_only=True):
     """Namespace of the object; empty for a cluster-scoped kind."""
 
 
-def condition(conditions: list[Condition], kind: str) -> Condition | None:
+class Stated(Protocol):
+    """Anything with the two fields that every condition has."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+
+C = TypeVar("C", bound=Stated)
+
+
+def condition(conditions: Iterable[C], kind: str) -> C | None:
     """The condition of type ``kind``, or None."""
     return next((c for c in conditions if c.type == kind), None)
 
 
-def is_true(conditions: list[Condition], kind: str) -> bool:
+def is_true(conditions: Iterable[Stated], kind: str) -> bool:
     """Whether the condition ``kind`` is there and True."""
     found = condition(conditions, kind)
     return found is not None and found.status == "True"

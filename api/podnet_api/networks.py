@@ -68,7 +68,7 @@ def check(text: str, *, host_network: bool = False) -> tuple[tuple[Network, ...]
     """The list in ``text`` as far as it can be read, and every fault found."""
     try:
         items = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         return (), [Fault(PATH, FaultType.INVALID, f"must be a JSON list of networks: {error}", text)]
     if not isinstance(items, list):
         message = 'must be a JSON list of networks, e.g. [{"podNetworkName":"blue"}]'
