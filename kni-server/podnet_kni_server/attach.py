@@ -90,6 +90,10 @@ class Core:
         """What is known of ``sandbox``."""
         return self._records.get(sandbox)
 
+    def knows(self, uid: str) -> bool:
+        """Whether a sandbox of the Pod with ``uid`` is known."""
+        return any(record.uid == uid for record in self._records.values())
+
     def attached(self, config: str) -> int:
         """How many interfaces of this node hang on a NetworkConfig."""
         return sum(1 for r in self._records.values() for i in r.interfaces if i.config == config)

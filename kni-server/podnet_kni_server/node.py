@@ -183,7 +183,7 @@ class NodeAgent:
             taints.append({"key": names.NOT_READY_TAINT, "value": "true", "effect": "NoSchedule"})
         if len(taints) == len(node.spec.taints):
             return
-        patch = [
+        patch: list[dict[str, Any]] = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": node.metadata.resource_version},
             {"op": "add", "path": "/spec/taints", "value": taints},
         ]

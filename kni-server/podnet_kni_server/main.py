@@ -1,0 +1,201 @@
+"""podnet-kni-server: one process per node, made of supervised tasks.
+
+Order of a start: records -> caches -> blocks -> node set-up -> KNI socket -> runtime hook -> ready. Until
+Synchronize is answered the node carries the not-ready taint. A task that fails ends the process, and the
+kubelet starts it anew: everything it did is in the checkpoints.
+
+RBAC: get, list, watch podnetworks, podnetworkattachments, networkconfigs, attachmentconfigs, nodes, pods;
+get, list, watch, create, delete ipblocks; get, create nodenetworks, patch nodenetworks/status; patch
+nodes; patch pods/status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+# Must be set before grpc is imported: its fork handlers deadlock with threads of ours.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from podnet_api import core as kube_core
+from podnet_api.errors import KubeError, PodnetError
+from podnet_api.kube import Client, Credentials
+
+from podnet_kni_server import attach, plan, publish
+from podnet_kni_server.blocks import Blocks
+from podnet_kni_server.checkpoint import Store
+from podnet_kni_server.datapath.kernel import KernelDatapath
+from podnet_kni_server.errors import AttachError
+from podnet_kni_server.hook import Hook
+from podnet_kni_server.leases import Leases
+from podnet_kni_server.node import NodeAgent
+from podnet_kni_server.nri import plugin
+from podnet_kni_server.objects import Objects
+from podnet_kni_server.records import Sandbox
+from podnet_kni_server.server import Server, Service
+
+log = logging.getLogger("podnet_kni_server")
+
+_CHECK_SECONDS = 5.0
+
+
+def main() -> None:
+    """The program."""
+    args = _arguments(sys.argv[1:])
+    logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if args.check:
+        sys.exit(asyncio.run(_check(args.run_dir / "kni.sock")))
+    if not args.node_name:
+        sys.exit("cannot start: --node-name (or $NODE_NAME) is not set")
+    try:
+        asyncio.run(_run(args))
+    except PodnetError as error:
+        sys.exit(str(error))
+
+
+def _arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="podnet-kni-server", description="Attaches the Pods of one node.")
+    parser.add_argument("--node-name", default=os.environ.get("NODE_NAME", ""), help="name of the Node ($NODE_NAME)")
+    parser.add_argument("--run-dir", type=Path, default=Path("/run/kni"), help="socket, checkpoints, status files")
+    parser.add_argument("--nri-socket", default=plugin.SOCKET_PATH, help="the container runtime's NRI socket")
+    parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument("--no-taint", action="store_true", help="do not taint the node until it is ready")
+    parser.add_argument("--check", action="store_true", help="exit 0 when the server of this node is ready, else 1")
+    return parser.parse_args(argv)
+
+
+async def _check(socket: Path) -> int:
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_CHECK_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        print(f"cannot ask {socket}: {error.details()}", file=sys.stderr)
+        return 1
+    return 0 if answer.status == health_pb2.HealthCheckResponse.SERVING else 1
+
+
+async def _run(args: argparse.Namespace) -> None:
+    """Run until SIGTERM."""
+    work = asyncio.ensure_future(_serve(args))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+async def _serve(args: argparse.Namespace) -> None:
+    async with Client(Credentials.load(args.kubeconfig), publish.MANAGER) as client, asyncio.TaskGroup() as tasks:
+        await _Program(args, client, tasks).run()
+
+
+class _Program:
+    """The parts, put together."""
+
+    def __init__(self, args: argparse.Namespace, client: Client, tasks: asyncio.TaskGroup) -> None:
+        self._args = args
+        self._tasks = tasks
+        self._datapath = KernelDatapath()
+        self._objects = Objects(client, args.node_name)
+        self._leases = Leases()
+        self._blocks = Blocks(args.node_name, self._leases, self._objects, lambda: self._node.touch())
+        self._publisher = publish.Publisher(client, self._datapath, args.run_dir / "status", self._objects.npwg_name)
+        self._node = NodeAgent(
+            client, self._objects, self._datapath, used=lambda name: self._core.attached(name), free=self._leases.free
+        )
+        self._core = attach.Core(
+            view=self._objects,
+            node=self._node,
+            leases=self._leases,
+            blocks=self._blocks,
+            store=Store(args.run_dir / "sandboxes"),
+            datapath=self._datapath,
+            hooks=attach.Hooks(
+                self._publisher.attached, self._publisher.failed, self._publisher.forgotten, self._node.touch
+            ),
+        )
+        self._hook = Hook(self._core, self._publisher.file)
+        self._server = Server(args.run_dir / "kni.sock", Service(self._core, self._node))
+
+    async def run(self) -> None:
+        """Start everything in order, then stay until a task fails or we are cancelled."""
+        self._core.load()
+        self._objects.start(self._tasks)
+        await self._server.start()
+        try:
+            await self._objects.synced()
+            await self._taint(True)
+            self._blocks.adopt()
+            await self._node.set_up()
+            self._start_tasks()
+            await self._hook.synchronized.wait()
+            self._node.touch()
+            await self._taint(False)
+            await self._server.serving(True)
+            log.info("ready")
+            await asyncio.Event().wait()
+        finally:
+            await self._server.stop()
+            await self._datapath.close()
+
+    def _start_tasks(self) -> None:
+        self._objects.pods.listen(self._prefetch)
+        for pod in self._objects.pods:
+            self._prefetch(None, pod)
+        self._tasks.create_task(self._node.run(), name="node")
+        self._tasks.create_task(self._node.watch_links(), name="links")
+        self._tasks.create_task(self._publisher.run(), name="status")
+        self._tasks.create_task(self._blocks.run(), name="blocks")
+        self._tasks.create_task(
+            plugin.run(self._args.nri_socket, self._hook, report=self._reported), name="runtime hook"
+        )
+
+    def _reported(self, state: plugin.State) -> None:
+        """The runtime hook came or went: without it no Pod may be sent here."""
+        self._node.hook_lost = "" if state.synchronized else f"the runtime does not call the KNI server: {state.reason}"
+        self._node.touch()
+        self._tasks.create_task(self._server.serving(state.synchronized), name="health")
+
+    async def _taint(self, present: bool) -> None:
+        """Several writers change a Node: a conflict is tried again."""
+        if self._args.no_taint:
+            return
+        for _ in range(20):
+            try:
+                await self._node.taint(present)
+                return
+            except KubeError as error:
+                log.info("cannot change the taint yet: %s", error)
+                await asyncio.sleep(0.5)
+        log.error("cannot change the taint of node %s; giving up", self._args.node_name)
+
+    def _prefetch(self, old: kube_core.Pod | None, pod: kube_core.Pod | None) -> None:
+        """A Pod was bound to this node: claim addresses before its sandbox comes."""
+        if pod is None or old is not None or pod.finished or self._core.knows(pod.metadata.uid):
+            return
+        sandbox = Sandbox(
+            "", pod.metadata.uid, pod.metadata.namespace, pod.metadata.name, None, pod.metadata.annotations
+        )
+        try:
+            requests = plan.requests(sandbox, self._objects)
+        except AttachError as error:
+            log.info("%s", error)
+            return
+        for request in requests:
+            for version in request.leased_versions:
+                assert request.pool is not None
+                self._tasks.create_task(self._blocks.prepare(request.pool, version), name="claim")
+
+
+if __name__ == "__main__":
+    main()
