@@ -58,7 +58,7 @@ e2e: setup ## tests in a real cluster of their own (KEEP=1 leaves it up)
 test: setup ## lint, unit, netns and e2e, and one summary
 	@$(HACK).parts lint unit netns e2e
 
-bench: setup ## measurements, in the cluster $(CLUSTER)
+bench: setup ## measurements, in the cluster of make demo or cluster-up
 	$(PYTEST) tests/benchmark
 
 image: setup ## build the images

@@ -10,6 +10,7 @@ import argparse
 import concurrent.futures
 import configparser
 import hashlib
+import os
 import pathlib
 import platform
 import shutil
@@ -32,6 +33,7 @@ TEST_PACKAGES = (
     *("base-files", "coreutils", "dash", "ethtool", "grep", "iperf3", "iproute2", "iputils-ping", "netcat-openbsd"),
     *("procps", "python3", "sed"),
 )
+UV = os.environ.get("UV", "uv")  # set by `uv run`
 PYTHON = "3.13"
 # Where Debian's Python looks by itself.
 SITE = f"usr/local/lib/python{PYTHON}/dist-packages"
@@ -90,7 +92,7 @@ def requirements() -> str:
     """What the programs depend on, exactly as locked."""
     names = [f"--package=podnet-{room}" for room in ROOMS]
     flags = ("--frozen", "--no-dev", "--no-emit-workspace", "--no-hashes", "--no-annotate", "--no-header", "--quiet")
-    return command.run("uv", "export", *flags, *names, cwd=paths.CHECKOUT)
+    return command.run(UV, "export", *flags, *names, cwd=paths.CHECKOUT)
 
 
 def _base(name: str, packages: Sequence[str]) -> pathlib.Path:
@@ -154,7 +156,7 @@ def _install(base: pathlib.Path, target: pathlib.Path, what: list[str]) -> None:
     """Installs wheels for the image's Python into a tree, and packs the tree as target/layer.tar."""
     tree = target / "wheels-tree"
     flags = ("--no-deps", "--only-binary=:all:", f"--python-version={PYTHON}", f"--python-platform={_platform()}")
-    command.run("uv", "pip", "install", "--quiet", *flags, "--target", tree / SITE, *what, cwd=target)
+    command.run(UV, "pip", "install", "--quiet", *flags, "--target", tree / SITE, *what, cwd=target)
     shutil.rmtree(tree / SITE / "bin", ignore_errors=True)
     (tree / SITE / ".lock").unlink(missing_ok=True)
     _write_scripts(tree)

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import sys
+import time
 
 from podnet_hack import command, errors, paths, progress
 from podnet_hack.localcluster import components, config, daemon, engine, nodeimage
@@ -27,11 +28,10 @@ net.ipv6.conf.all.forwarding = 1
 def up(name: str) -> None:
     """Makes the cluster `name` run, whatever state it is in."""
     where = engine.find()
-    image = nodeimage.ensure(where)
     with paths.locked(f"cluster-{name}"):
         if not _revived(where, name):
             _remove(where, name)
-            _create(where, name, image)
+            _create(where, name, nodeimage.ensure(where))
         _connect_uplinks(where, name)
         _enable_ipv6(where, name)
         with progress.step("waiting for nodes and DNS"):
@@ -47,7 +47,6 @@ def down(name: str) -> None:
         if where.ours and not _containers(where, "label=io.x-k8s.kind.cluster"):
             daemon.stop()
     kubeconfig(name).unlink(missing_ok=True)
-    shutil.rmtree(paths.cache() / "clusters" / name, ignore_errors=True)
 
 
 def nodes(where: engine.Engine, name: str) -> list[str]:
@@ -80,7 +79,10 @@ def wait_until_ready(name: str, seconds: int) -> None:
     """Waits for all nodes and for cluster DNS."""
     limit = f"--timeout={seconds}s"
     kubectl(name, "wait", "--for=condition=Ready", "nodes", "--all", limit)
-    kubectl(name, "--namespace=kube-system", "rollout", "status", "deployment/coredns", limit)
+    system = "--namespace=kube-system"
+    kubectl(name, system, "rollout", "status", "deployment/coredns", limit)
+    # After a restart of nodes the deployment's own status is older than its Pods'.
+    kubectl(name, system, "wait", "--for=condition=Ready", "pods", "--selector=k8s-app=kube-dns", limit)
 
 
 def usage(name: str) -> str:
@@ -99,17 +101,39 @@ def environment(name: str) -> str:
 def _revived(where: engine.Engine, name: str) -> bool:
     """Whether the cluster is there and answers, after starting nodes that a crash or reboot stopped."""
     everything = _containers(where, f"label=io.x-k8s.kind.cluster={name}")
-    if len(everything) != config.WORKERS + 1 or not config.scheduler_file(name).exists():
+    if not _made(name).exists() or len(everything) != config.WORKERS + 1:
         return False
     with progress.step(f"reviving the cluster {name}"):
         try:
             where.run("start", *everything)
             _write_kubeconfig(where, name)
+            _wait_for_kubelets(where, name, everything)
             wait_until_ready(name, REVIVE_SECONDS)
         except errors.HackError as error:
             progress.say(f"  the cluster {name} is made anew: {str(error).splitlines()[0]}")
             return False
     return True
+
+
+def _wait_for_kubelets(where: engine.Engine, name: str, started: list[str]) -> None:
+    """Waits until each kubelet has spoken since its node started: what the API says is older than that until then."""
+    deadline = time.monotonic() + REVIVE_SECONDS
+    while not _kubelets_spoke(where, name, started):
+        if time.monotonic() > deadline:
+            raise errors.NotReadyError(f"cannot revive the cluster {name}: not all kubelets came back")
+        time.sleep(0.5)
+
+
+def _kubelets_spoke(where: engine.Engine, name: str, started: list[str]) -> bool:
+    times = where.run("inspect", "--format", "{{slice .Name 1}} {{.State.StartedAt}}", *started).splitlines()
+    # Both are RFC 3339 in UTC: to the second they compare as text.
+    template = '{range .items[*]}{.metadata.name} {.spec.renewTime}{"\\n"}{end}'
+    lease = ("--namespace=kube-node-lease", "get", "leases", "--output", f"jsonpath={template}")
+    try:
+        renewed = dict(line.split() for line in kubectl(name, *lease, timeout=REVIVE_SECONDS).splitlines())
+    except errors.HackError:
+        return False
+    return all(renewed.get(node, "")[:19] > time_[:19] for node, time_ in (line.split() for line in times))
 
 
 def _create(where: engine.Engine, name: str, image: str) -> None:
@@ -118,12 +142,19 @@ def _create(where: engine.Engine, name: str, image: str) -> None:
     rendered = config.render(config.scheduler_file(name))
     with progress.step(f"creating the kind cluster {name}"):
         kind(where, "create", "cluster", *flags, stdin=rendered)
+    _made(name).touch()
 
 
 def _remove(where: engine.Engine, name: str) -> None:
     kind(where, "delete", "cluster", "--name", name, "--kubeconfig", kubeconfig(name))
     if where.succeeds("network", "inspect", _uplink(name)):
         where.run("network", "rm", _uplink(name))
+    shutil.rmtree(_made(name).parent, ignore_errors=True)
+
+
+def _made(name: str) -> pathlib.Path:
+    """Exists once kind has made all of a cluster: what a run that was killed left half made is not worth reviving."""
+    return paths.cache() / "clusters" / name / "made"
 
 
 def _write_kubeconfig(where: engine.Engine, name: str) -> None:

@@ -196,8 +196,9 @@ def _dockerd_configuration(run: pathlib.Path) -> dict[str, object]:
         "hosts": [f"unix://{socket()}"],
         "containerd": f"{run}/containerd.sock",
         "storage-driver": "overlay2",
-        # Nodes outlive a dockerd that was killed, and the next one finds them.
-        "live-restore": True,
+        # A dockerd that adopts running containers cannot give them their name server back: its rules in their network
+        # namespace exist already. So a dockerd that follows one that was killed stops its nodes; they start anew.
+        "live-restore": False,
         "cgroup-parent": f"/{CGROUP_PARENT}",
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "bridge": "none",
