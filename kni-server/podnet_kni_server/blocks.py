@@ -86,6 +86,7 @@ class Blocks:
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._idle_since: dict[tuple[str, pools.Network], float] = {}
         self._pools: dict[str, pools.Pool] = {}
+        self._ahead: asyncio.Queue[tuple[pools.Pool, int]] = asyncio.Queue()
 
     def adopt(self) -> None:
         """Take over the blocks that the API says are ours: after a start, before any lease."""
@@ -97,6 +98,8 @@ class Blocks:
         """An address for ``holder``, claiming a block when none is free here. Raises NoAddressError."""
         while (address := self._leases.take(pool, version, holder)) is None:
             await self._claim(pool, version, self._leases.free(pool, version))
+        if self.low(pool, version):
+            self._ahead.put_nowait((pool, version))
         return address
 
     async def lease_exact(self, pool: pools.Pool, address: pools.Address, holder: Holder) -> None:
@@ -188,7 +191,18 @@ class Blocks:
             raise NoAddressError(message) from error
 
     async def run(self) -> None:
-        """Give idle blocks back, until cancelled."""
+        """Claim ahead of need and give idle blocks back, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._claim_ahead(), name="claim ahead")
+            tasks.create_task(self._give_back_idle(), name="give back")
+
+    async def _claim_ahead(self) -> None:
+        while True:
+            pool, version = await self._ahead.get()
+            if self.low(pool, version):
+                await self.prepare(pool, version, LOW_WATER)
+
+    async def _give_back_idle(self) -> None:
         while True:
             await asyncio.sleep(_TIDY_SECONDS)
             try:
@@ -203,8 +217,15 @@ class Blocks:
             self._forget_busy(config, idle)
             for block in idle:
                 since = self._idle_since.setdefault((config, block), now)
-                if now - since >= _patience(block):
+                if now - since >= _patience(block) and not self._is_reserve(config, block):
                     await self._give_back(config, block)
+
+    def _is_reserve(self, config: str, block: pools.Network) -> bool:
+        """Whether ``block`` is what was claimed ahead of need, and still is needed."""
+        pool = self._pools.get(config)
+        if pool is None or not self._leases.used(config) or block.prefixlen == block.max_prefixlen:
+            return False
+        return self._leases.free(pool, block.version) - pool.usable(block) < LOW_WATER
 
     def _forget_busy(self, config: str, idle: list[pools.Network]) -> None:
         for key in [key for key in self._idle_since if key[0] == config and key[1] not in idle]:
