@@ -11,11 +11,11 @@ import os
 import stat
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from podnet_api import reasons
+from podnet_api import kni, reasons
 from podnet_api.errors import PodnetError
 from podnet_api.knirpc import kni_pb2, kni_pb2_grpc
 
@@ -23,7 +23,6 @@ from podnet_kni_server import netns
 from podnet_kni_server.attach import Core
 from podnet_kni_server.datapath.model import Observed
 from podnet_kni_server.errors import AttachError
-from podnet_kni_server.node import NodeAgent
 from podnet_kni_server.records import Record, Sandbox, State
 
 log = logging.getLogger(__name__)
@@ -42,6 +41,15 @@ _T = TypeVar("_T")
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
+class Node(Protocol):
+    """What the service asks of the node agent."""
+
+    entries: list[kni.NodeNetworkEntry]
+
+    async def set_up(self) -> None:
+        """Make what the networks of this node need."""
+
+
 class SocketError(PodnetError):
     """The socket's place cannot be used."""
 
@@ -49,7 +57,7 @@ class SocketError(PodnetError):
 class Service(kni_pb2_grpc.KNIServicer):
     """kni.KNI."""
 
-    def __init__(self, core: Core, node: NodeAgent) -> None:
+    def __init__(self, core: Core, node: Node) -> None:
         self._core = core
         self._node = node
 
