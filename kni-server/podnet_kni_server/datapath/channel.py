@@ -1,0 +1,130 @@
+"""A netlink socket that sends many messages at once and says which of them failed.
+
+Used from the worker's thread only: it blocks. The kernel carries out a batch inside sendmsg, message by
+message, going on after a failure; so one acknowledgement, of the last message, tells that all are done.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from podnet_kni_server.datapath import netlink
+from podnet_kni_server.datapath.errors import NetlinkError
+
+ROUTE, NETFILTER = 0, 12
+"""Netlink families."""
+SOL_NETLINK = 270
+CAP_ACK, EXT_ACK, STRICT_CHECK = 10, 11, 12
+_PATIENCE = struct.pack("ll", 10, 0)
+"""How long a read may wait: the answers are there when sendmsg returns, so this only ends a lost one."""
+_RECEIVE = 1 << 16
+_ATTEMPTS = 5
+
+
+class Request(NamedTuple):
+    """One message to send. `what` is a format string and its arguments, put together only for an error."""
+
+    kind: int
+    flags: int
+    body: bytes
+    what: tuple[object, ...]
+
+    def describe(self) -> str:
+        """What the message does, as in "add address 10.1.0.5/24 to net1"."""
+        return str(self.what[0]) % self.what[1:]
+
+
+class Answer:
+    """What came back for a batch: errors by the place of their request, and the data in order."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._requests = requests
+        self.errors: dict[int, NetlinkError] = {}
+        self.data: list[tuple[int, int, bytes]] = []
+        """(place of the request, type, body)"""
+        self.interrupted = False
+        """The kernel's tables changed during a dump: it may lack something."""
+
+    def fail(self, place: int, number: int, text: str) -> None:
+        """Record that the request at `place` was refused."""
+        words = os.strerror(number) + (f" ({text})" if text else "")
+        self.errors.setdefault(place, NetlinkError(self._requests[place].describe(), number, words))
+
+    def check(self) -> "Answer":
+        """Raises: the error of the first message that failed."""
+        if self.errors:
+            raise self.errors[min(self.errors)]
+        return self
+
+
+class Channel:
+    """One socket of a netlink family, in the namespace where the thread was when it was made."""
+
+    def __init__(self, family: int = ROUTE, strict: bool = False) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
+        self._socket.setsockopt(SOL_NETLINK, CAP_ACK, 1)
+        self._socket.setsockopt(SOL_NETLINK, EXT_ACK, 1)
+        if strict:
+            self._socket.setsockopt(SOL_NETLINK, STRICT_CHECK, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
+        self._sequence = 1
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
+
+    def batch(self, requests: Sequence[Request]) -> Answer:
+        """Send `requests` in one message and read every answer. A dump may only stand last."""
+        answer = Answer(requests)
+        if not requests:
+            return answer
+        first = self._sequence
+        last = len(requests) - 1
+        self._sequence += len(requests)
+        parts: list[bytes] = []
+        for place, (kind, flags, body, _) in enumerate(requests):
+            if place == last and flags & netlink.DUMP != netlink.DUMP:
+                flags |= netlink.ACK
+            parts.append(netlink.message(kind, flags, first + place, body))
+        self._socket.send(b"".join(parts))
+        self._read(answer, first, last)
+        return answer
+
+    def _read(self, answer: Answer, first: int, last: int) -> None:
+        while True:
+            try:
+                received = self._socket.recv(_RECEIVE)
+            except OSError as error:
+                answer.fail(last, error.errno or errno.EIO, "no answer from the kernel")
+                return
+            for kind, flags, sequence, body in netlink.messages(received):
+                place = sequence - first
+                if not 0 <= place <= last:
+                    continue  # the late answer of a batch that was given up
+                answer.interrupted |= bool(flags & netlink.DUMP_INTERRUPTED)
+                if kind == netlink.NLMSG_ERROR:
+                    number, text = netlink.error(body, flags)
+                    if number:
+                        answer.fail(place, number, text)
+                elif kind == netlink.NLMSG_DONE:
+                    pass
+                else:
+                    answer.data.append((place, kind, body))
+                    continue
+                if place == last:
+                    return
+
+    def run(self, *requests: Request) -> None:
+        """Send `requests`. Raises: the error of the first that failed."""
+        self.batch(requests).check()
+
+    def dump(self, request: Request) -> list[bytes]:
+        """The bodies of a dump that no change of the kernel's tables interrupted."""
+        for _ in range(_ATTEMPTS):
+            answer = self.batch((request,)).check()
+            if not answer.interrupted:
+                break
+        return [body for _, _, body in answer.data]

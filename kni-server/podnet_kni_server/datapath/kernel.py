@@ -1,0 +1,80 @@
+"""The datapath of a real kernel: interface.Datapath, carried out in the worker's thread. Made by the server's start."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+
+from podnet_kni_server.datapath import attach, kinds, monitor, node, observe, sweep
+from podnet_kni_server.datapath.errors import NetnsMissing
+from podnet_kni_server.datapath.model import Link, LinkEvent, NodeLink, NodeLinkState, Observed
+from podnet_kni_server.datapath.worker import Worker
+
+
+class KernelDatapath:
+    """See interface.Datapath. `node_netns`: path of a namespace that plays the node; None: where we are."""
+
+    def __init__(self, node_netns: str | None = None) -> None:
+        self._worker = Worker(node_netns)
+        self._node: attach.Node | None = None
+
+    def _channels(self) -> attach.Node:
+        """The node's channels. Called in the thread: a socket belongs to the namespace it was made in."""
+        if self._node is None:
+            _ = self._worker.home
+            self._node = attach.Node()
+        return self._node
+
+    async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
+        """See interface.Datapath."""
+        return await self._worker.call(self._attach, netns_path, links)
+
+    def _attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
+        channels = self._channels()
+        with self._worker.pod(netns_path) as pod:
+            return attach.attach(channels, pod, links)
+
+    async def detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
+        """See interface.Datapath."""
+        await self._worker.call(self._detach, netns_path, links)
+
+    def _detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
+        channels = self._channels()
+        if netns_path is not None and any(link.kind == "macvlan" for link in links):
+            try:
+                with self._worker.pod(netns_path) as pod:
+                    return attach.detach(channels, pod.channel, links)
+            except NetnsMissing:
+                pass
+        return attach.detach(channels, None, links)
+
+    async def observe(self, netns_path: str, names: Collection[str] | None) -> list[Observed]:
+        """See interface.Datapath."""
+        return await self._worker.call(self._observe, netns_path, names)
+
+    def _observe(self, netns_path: str, names: Collection[str] | None) -> list[Observed]:
+        with self._worker.pod(netns_path) as pod:
+            return observe.read(pod.channel, names)
+
+    async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
+        """See interface.Datapath."""
+        return await self._worker.call(lambda: node.ensure(self._channels().route, wanted))
+
+    async def sweep(self, keep: Collection[str]) -> list[str]:
+        """See interface.Datapath."""
+        return await self._worker.call(lambda: sweep.sweep(self._channels(), keep))
+
+    def watch_links(self) -> AsyncIterator[LinkEvent]:
+        """See interface.Datapath."""
+        return monitor.watch(self._worker)
+
+    async def kinds(self) -> dict[str, str]:
+        """See interface.Datapath."""
+        return await self._worker.call(kinds.probe, self._worker)
+
+    async def close(self) -> None:
+        """See interface.Datapath."""
+        await self._worker.call(self._close)
+        await self._worker.close()
+
+    def _close(self) -> None:
+        if self._node is not None:
+            self._node.close()
+            self._node = None

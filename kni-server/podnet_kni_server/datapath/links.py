@@ -1,0 +1,205 @@
+"""rtnetlink requests about links: make, set, delete, read. Pure; numbers of include/uapi/linux/if_link.h."""
+
+import struct
+from collections.abc import Collection
+from ipaddress import IPv4Address, IPv6Address
+
+from podnet_kni_server.datapath import netlink
+from podnet_kni_server.datapath.channel import Request
+from podnet_kni_server.datapath.model import HOST_PREFIX, Link
+
+NEWLINK, DELLINK, GETLINK = 16, 17, 18
+CREATE = netlink.REQUEST | netlink.CREATE | netlink.EXCL
+
+IFF_UP, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x40, 0x10000
+(ADDRESS, IFNAME, MTU, LINK, MASTER, LINKINFO, IFALIAS, GROUP, NET_NS_FD, EXT_MASK, AF_SPEC) = (
+    1, 3, 4, 5, 10, 18, 20, 27, 28, 29, 26,
+)  # fmt: skip
+INFO_KIND, INFO_DATA, INFO_SLAVE_KIND, INFO_SLAVE_DATA = 1, 2, 4, 5
+SKIP_STATS = 1 << 3
+"""RTEXT_FILTER_SKIP_STATS: counting is the dear part of reading a link."""
+_PEER = 1
+_MACVLAN_MODE = 1
+_MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
+_PORT_HAIRPIN, _PORT_ISOLATED = 4, 33
+_AF_INET6, _ADDR_GEN_MODE, _ADDR_GEN_NONE = 10, 8, 1
+
+# Groups mark what is ours, in the kernel itself. A group can also be matched by nftables and deleted at once.
+GROUP_PORT = 0x706E01
+GROUP_GUARDED = 0x706E02
+"""A port whose frames are checked (spoof.py)."""
+GROUP_POD = 0x706E03
+"""The end inside a Pod, and macvlans."""
+GROUP_NODE = 0x706E04
+"""Bridges and VXLAN devices."""
+GROUP_DOOMED = 0x706E05
+"""About to be deleted."""
+HOST_GROUPS = (GROUP_PORT, GROUP_GUARDED, GROUP_DOOMED)
+
+_HEADER = struct.Struct("=BxHiII")
+
+
+def header(index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:
+    """struct ifinfomsg."""
+    return _HEADER.pack(family, 0, index, flags, change)
+
+
+def mac_bytes(mac: str) -> bytes:
+    """A MAC address as it crosses the wire."""
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def make_veth(link: Link, host: int, pod: int, master: int, netns: int) -> Request:
+    """The pair at once: `host` up and a port of `master`, its peer `pod` inside the namespace.
+
+    Both indices are chosen by us, so that what follows needs no lookup. The kernel does not create a peer up.
+    """
+    mtu = netlink.u32(MTU, link.mtu)
+    peer = (
+        header(pod),
+        netlink.text(IFNAME, link.name),
+        netlink.attr(ADDRESS, mac_bytes(link.mac)),
+        mtu,
+        netlink.u32(GROUP, GROUP_POD),
+        netlink.u32(NET_NS_FD, netns),
+    )
+    body = (
+        header(host, IFF_UP, IFF_UP),
+        netlink.text(IFNAME, link.host_name),
+        mtu,
+        netlink.u32(MASTER, master),
+        netlink.u32(GROUP, GROUP_GUARDED if link.anti_spoof else GROUP_PORT),
+        netlink.nested(
+            LINKINFO,
+            netlink.text(INFO_KIND, "veth"),
+            netlink.nested(INFO_DATA, netlink.nested(_PEER, *peer)),
+        ),
+    )
+    return Request(NEWLINK, CREATE, b"".join(body), ("make %s on %s", link.name, link.master))
+
+
+def set_port(link: Link, host: int) -> Request:
+    """Hairpin and isolation of a bridge port; they cannot ride on the message that makes it."""
+    data = netlink.nested(
+        INFO_SLAVE_DATA,
+        netlink.u8(_PORT_HAIRPIN, link.hairpin),
+        netlink.u8(_PORT_ISOLATED, link.isolated),
+    )
+    info = netlink.nested(LINKINFO, netlink.text(INFO_SLAVE_KIND, "bridge"), data)
+    what = ("set hairpin and isolation of %s on %s", link.name, link.master)
+    return Request(NEWLINK, netlink.REQUEST, header(host) + info, what)
+
+
+def make_macvlan(link: Link, pod: int, uplink: int, netns: int) -> Request:
+    """A macvlan on `uplink`, made inside the namespace by a message on the node's side."""
+    mode = netlink.u32(_MACVLAN_MODE, _MACVLAN_MODES[link.mode])
+    body = (
+        header(pod),
+        netlink.text(IFNAME, link.name),
+        netlink.attr(ADDRESS, mac_bytes(link.mac)),
+        netlink.u32(MTU, link.mtu),
+        netlink.u32(LINK, uplink),
+        netlink.u32(GROUP, GROUP_POD),
+        netlink.u32(NET_NS_FD, netns),
+        netlink.nested(LINKINFO, netlink.text(INFO_KIND, "macvlan"), netlink.nested(INFO_DATA, mode)),
+    )
+    return Request(NEWLINK, CREATE, b"".join(body), ("make %s on %s", link.name, link.master))
+
+
+def make(name: str, kind: str, data: bytes, *extra: bytes) -> Request:
+    """A link of `kind` on the node, marked as ours; `data` are the attributes of the kind."""
+    body = (
+        header(),
+        netlink.text(IFNAME, name),
+        netlink.u32(GROUP, GROUP_NODE),
+        *extra,
+        netlink.nested(LINKINFO, netlink.text(INFO_KIND, kind), netlink.nested(INFO_DATA, data)),
+    )
+    return Request(NEWLINK, CREATE, b"".join(body), ("make the %s %s", kind, name))
+
+
+def change(index: int, what: tuple[object, ...], *parts: bytes, up: bool | None = None) -> Request:
+    """Set attributes of a link, and set it up or down."""
+    flags = (0, 0) if up is None else (IFF_UP if up else 0, IFF_UP)
+    return Request(NEWLINK, netlink.REQUEST, header(index, *flags) + b"".join(parts), what)
+
+
+def set_up(index: int, name: str) -> Request:
+    """Set a link up."""
+    return Request(NEWLINK, netlink.REQUEST, header(index, IFF_UP, IFF_UP), ("set %s up", name))
+
+
+def no_link_local() -> bytes:
+    """Attribute: the kernel gives the link no IPv6 address by itself."""
+    inet6 = netlink.nested(_AF_INET6, netlink.u8(_ADDR_GEN_MODE, _ADDR_GEN_NONE))
+    return netlink.nested(AF_SPEC, inet6)
+
+
+def delete(index: int, name: str) -> Request:
+    """Delete one link."""
+    return Request(DELLINK, netlink.REQUEST, header(index), ("delete %s", name))
+
+
+def delete_named(name: str) -> Request:
+    """Delete the link of this name."""
+    return Request(DELLINK, netlink.REQUEST, header() + netlink.text(IFNAME, name), ("delete %s", name))
+
+
+def doom(name: str) -> Request:
+    """Put a link into the group that delete_doomed removes."""
+    body = header() + netlink.text(IFNAME, name) + netlink.u32(GROUP, GROUP_DOOMED)
+    return Request(NEWLINK, netlink.REQUEST, body, ("mark %s for deletion", name))
+
+
+def delete_doomed(names: Collection[str]) -> Request:
+    """Delete the whole group: 32 links cost hardly more than one (a grace period of the kernel each message)."""
+    body = header() + netlink.u32(GROUP, GROUP_DOOMED)
+    return Request(DELLINK, netlink.REQUEST, body, ("delete %s", ", ".join(sorted(names))))
+
+
+def get(index: int, name: str) -> Request:
+    """Read one link."""
+    body = header(index) + netlink.u32(EXT_MASK, SKIP_STATS)
+    return Request(GETLINK, netlink.REQUEST, body, ("read %s", name))
+
+
+def get_all() -> Request:
+    """Read all links of a namespace."""
+    body = header() + netlink.u32(EXT_MASK, SKIP_STATS)
+    return Request(GETLINK, netlink.DUMP, body, ("list the links",))
+
+
+def ours(name: str, group: int) -> bool:
+    """Whether a link of the node is a host end of ours: both marks must fit."""
+    return name.startswith(HOST_PREFIX) and group in HOST_GROUPS
+
+
+def vxlan_data(vni: int, port: int, local: IPv4Address | IPv6Address) -> bytes:
+    """Attributes of a VXLAN device: learning, any underlay link, flooding by its FDB entries."""
+    return b"".join(
+        (
+            netlink.u32(VXLAN_ID, vni),
+            netlink.attr(VXLAN_LOCAL if local.version == 4 else VXLAN_LOCAL6, local.packed),
+            netlink.u8(VXLAN_LEARNING, 1),
+            netlink.attr(VXLAN_PORT, port.to_bytes(2, "big")),
+        )
+    )
+
+
+VXLAN_ID, VXLAN_LOCAL, VXLAN_LEARNING, VXLAN_PORT, VXLAN_LOCAL6 = 1, 4, 7, 15, 17
+
+
+def bridge_data() -> bytes:
+    """Attributes of a bridge: no spanning tree, ports forward at once, IP tables of the node left out."""
+    return b"".join(
+        (
+            netlink.u32(_BR_FORWARD_DELAY, 0),
+            netlink.u32(_BR_STP, 0),
+            netlink.u8(_BR_NF_IPTABLES, 0),
+            netlink.u8(_BR_NF_IP6TABLES, 0),
+            netlink.u8(_BR_NF_ARPTABLES, 0),
+        )
+    )
+
+
+_BR_FORWARD_DELAY, _BR_STP, _BR_NF_IPTABLES, _BR_NF_IP6TABLES, _BR_NF_ARPTABLES = 1, 5, 36, 37, 38

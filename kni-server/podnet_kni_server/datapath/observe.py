@@ -1,0 +1,113 @@
+"""What the kernel has: links and addresses as it tells them, put together into Observed. Pure but for read()."""
+
+import dataclasses
+import struct
+from collections.abc import Collection, Iterable
+
+from podnet_kni_server.datapath import inet, links, netlink
+from podnet_kni_server.datapath.channel import Channel
+from podnet_kni_server.datapath.errors import DatapathError
+from podnet_kni_server.datapath.model import Interface, Link, Observed
+
+_OPERSTATE = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """One link, as read; `peer` is the index that IFLA_LINK names (a veth's other end, a macvlan's uplink)."""
+
+    index: int
+    name: str
+    flags: int
+    mac: str
+    mtu: int
+    master: int
+    peer: int
+    group: int
+    kind: str
+    data: bytes
+
+    @property
+    def up(self) -> bool:
+        """Set up."""
+        return bool(self.flags & links.IFF_UP)
+
+    @property
+    def running(self) -> bool:
+        """Set up, and frames can pass."""
+        wanted = links.IFF_UP | links.IFF_RUNNING | links.IFF_LOWER_UP
+        return self.flags & wanted == wanted
+
+
+_HEADER = struct.Struct("=BxHiII")
+
+
+def parse_link(body: bytes) -> Seen:
+    """A link out of the body of an RTM_NEWLINK or RTM_DELLINK."""
+    _, _, index, flags, _ = _HEADER.unpack_from(body)
+    found = netlink.attributes(body, 16)
+    info = netlink.attributes(found.get(links.LINKINFO, b""))
+    return Seen(
+        index,
+        netlink.string(found.get(links.IFNAME, b"")),
+        flags,
+        found.get(links.ADDRESS, b"").hex(":"),
+        netlink.number(found.get(links.MTU, b"")),
+        netlink.number(found.get(links.MASTER, b"")),
+        netlink.number(found.get(links.LINK, b"")),
+        netlink.number(found.get(links.GROUP, b"")),
+        netlink.string(info.get(links.INFO_KIND, b"")),
+        info.get(links.INFO_DATA, b""),
+    )
+
+
+def parse_addresses(bodies: Iterable[bytes]) -> dict[int, list[Interface]]:
+    """Addresses by index of the link, in the kernel's order."""
+    found: dict[int, list[Interface]] = {}
+    for body in bodies:
+        if parsed := inet.parse_address(body):
+            found.setdefault(parsed[0], []).append(parsed[1])
+    return found
+
+
+def put_together(link: Seen, addresses: dict[int, list[Interface]]) -> Observed:
+    """A link and its addresses."""
+    own = tuple(addresses.get(link.index, ()))
+    return Observed(link.name, link.mac, link.mtu, link.up, own, link.index, link.kind, link.peer)
+
+
+def list_links(channel: Channel) -> dict[str, Seen]:
+    """All links of the channel's namespace by name."""
+    seen = (parse_link(body) for body in channel.dump(links.get_all()))
+    return {link.name: link for link in seen}
+
+
+def read(channel: Channel, names: Collection[str] | None) -> list[Observed]:
+    """The interfaces with these names (None: all but lo)."""
+    present = list_links(channel)
+    addresses = parse_addresses(channel.dump(inet.get_addresses()))
+    return [
+        put_together(link, addresses)
+        for name, link in present.items()
+        if (names is None and name != "lo") or (names is not None and name in names)
+    ]
+
+
+def difference(wanted: Link, found: Observed) -> str:
+    """How `found` differs from what `wanted` asks for, or ""."""
+    if found.kind != wanted.kind:
+        return f"it is a {found.kind or 'physical link'}"
+    if found.mac != wanted.mac.lower():
+        return f"its MAC address is {found.mac}, not {wanted.mac}"
+    if wanted.mtu and found.mtu != wanted.mtu:
+        return f"its MTU is {found.mtu}, not {wanted.mtu}"
+    if not found.up:
+        return "it is down"
+    missing = [str(address) for address in wanted.addresses if address not in found.addresses]
+    return f"it lacks {', '.join(missing)}" if missing else ""
+
+
+def verify(wanted: Link, found: Observed) -> None:
+    """Raises: DatapathError when the kernel has something else than was asked for."""
+    if words := difference(wanted, found):
+        raise DatapathError(f"cannot verify {wanted.name}: {words}")

@@ -1,0 +1,186 @@
+"""One thread of the datapath's own, for everything that blocks or enters namespaces. The event loop never does.
+
+setns works on the calling thread alone. So only this thread calls it, never across an await, and nothing
+is started inside a foreign namespace. A thread that cannot come home must not go on: the process ends.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from podnet_kni_server.datapath.channel import Channel
+from podnet_kni_server.datapath.errors import DatapathError, NetnsMissing
+
+T = TypeVar("T")
+CLONE_NEWNET = 0x40000000
+_OWN_NETNS = "/proc/thread-self/ns/net"
+"""Not /proc/self: that is the main thread's."""
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def setns(fd: int) -> None:
+    """Move this thread into the network namespace behind `fd`."""
+    if _libc.setns(fd, CLONE_NEWNET):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def unshare() -> None:
+    """Move this thread into a new network namespace."""
+    if _libc.unshare(CLONE_NEWNET):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+class Worker:
+    """The thread, and its home namespace: the node's (`node_netns` None) or the one at that path."""
+
+    def __init__(self, node_netns: str | None = None) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._node_netns = node_netns
+        self._home = -1
+        self._thread = threading.Thread(target=self._run, name="podnet-datapath", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    async def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run `function` in the thread, after every earlier call. Cancelling only drops the answer."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def job() -> None:
+            try:
+                result = function(*arguments)
+            except BaseException as error:  # noqa: BLE001 - it is raised again where the call was made
+                _tell(loop, _fail, future, error)
+            else:
+                _tell(loop, _succeed, future, result)
+
+        self._jobs.put(job)
+        return await future
+
+    async def close(self) -> None:
+        """End the thread after the calls under way."""
+        if self._thread.is_alive():
+            await self.call(self._leave)
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    def _leave(self) -> None:
+        if self._home >= 0:
+            os.close(self._home)
+            self._home = -1
+
+    @property
+    def home(self) -> int:
+        """The node's namespace; the thread enters it when it is first asked for."""
+        if self._home < 0:
+            if self._node_netns is not None:
+                with _opened(self._node_netns) as fd:
+                    setns(fd)
+            self._home = os.open(_OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
+        return self._home
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[None]:
+        """The thread is in a new, empty namespace, which goes away at the end of the with block."""
+        home = self.home
+        unshare()
+        try:
+            yield
+        finally:
+            self._return(home)
+
+    @contextlib.contextmanager
+    def pod(self, netns_path: str) -> Iterator["Pod"]:
+        """A Pod's namespace with a channel in it; the thread itself is at home again."""
+        with _opened(netns_path) as fd:
+            with self._visit(fd, netns_path):
+                channel = Channel()
+            try:
+                yield Pod(self, fd, netns_path, channel)
+            finally:
+                channel.close()
+
+    @contextlib.contextmanager
+    def _visit(self, fd: int, netns_path: str) -> Iterator[None]:
+        home = self.home
+        try:
+            setns(fd)
+        except OSError as error:
+            raise DatapathError(f"cannot enter {netns_path}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            self._return(home)
+
+    def _return(self, home: int) -> None:
+        try:
+            setns(home)
+        except OSError as error:
+            # Whatever this thread did next would happen to a Pod instead of the node.
+            print(f"podnet-datapath: cannot return to the node's namespace: {error}", file=sys.stderr, flush=True)
+            os._exit(70)
+
+
+class Pod:
+    """A Pod's namespace while it is worked on: its descriptor and a channel inside."""
+
+    def __init__(self, worker: Worker, fd: int, path: str, channel: Channel) -> None:
+        self._worker = worker
+        self._path = path
+        self.fd = fd
+        self.channel = channel
+
+    def sysctl(self, name: str, value: str) -> str:
+        """Set a kernel parameter of the namespace and answer what it was. `name` is its path under /proc/sys."""
+        with self._worker._visit(self.fd, self._path):
+            return sysctl(name, value)
+
+
+def sysctl(name: str, value: str) -> str:
+    """Set a kernel parameter of the namespace where the thread is, unless it is so already; answer what it was.
+
+    Raises: FileNotFoundError where the kernel does not have it.
+    """
+    with open(f"/proc/sys/{name}", "r+") as file:
+        former = file.read().strip()
+        if former != value:
+            file.write(value)
+    return former
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NetnsMissing(f"cannot open the namespace {path}: {error.strerror}") from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(function, *arguments)
+
+
+def _succeed(future: "asyncio.Future[T]", result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: "asyncio.Future[T]", error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
