@@ -33,7 +33,8 @@ DATAPATHS = (
     "bond", "vrf", "cni",
 )  # fmt: skip
 """Every datapath, by its key in a NetworkConfig's spec."""
-_ON_UPLINK = ("macvlan", "macvtap", "ipvlan", "vlan")
+ON_UPLINK = ("macvlan", "macvtap", "ipvlan", "vlan")
+"""Datapaths that are nothing without an uplink."""
 _FILTERED = ("bridge", "vxlan")
 
 Labels = Annotated[dict[str, Annotated[str, Meta(max_length=63)]], Meta(max_length=64)]
@@ -249,7 +250,8 @@ class Route(Model, frozen=True, kw_only=True):
     """One route in the Pod."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule("isCIDR(self.destination)", "destination must be a subnet, e.g. 10.2.0.0/16", path=".destination"),
+        Rule("isCIDR(self.destination) && cidr(self.destination) == cidr(self.destination).masked()",
+             "destination must be a subnet whose host bits are zero, e.g. 10.2.0.0/16", path=".destination"),
         _ip("gateway"),
     )  # fmt: skip
 
@@ -306,7 +308,7 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
         Rule(" && ".join(f"has(self.{d}) == has(oldSelf.{d})" for d in DATAPATHS),
              "the datapath is immutable: create another NetworkConfig", "FieldValueForbidden"),
         *(Rule(f"!has(self.{d}) || has(self.uplink)", f"{d} needs an uplink", "FieldValueRequired", ".uplink")
-          for d in _ON_UPLINK),
+          for d in ON_UPLINK),
         Rule("!has(self.antiSpoof) || !self.antiSpoof || " + " || ".join(f"has(self.{d})" for d in _FILTERED),
              "antiSpoof needs a port on the node, which only bridge and vxlan have",
              "FieldValueForbidden", ".antiSpoof"),
@@ -422,6 +424,11 @@ class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self == oldSelf", "spec is immutable: create another AttachmentConfig", "FieldValueForbidden"),
         _all_ip("addresses", "isIP(x) || isCIDR(x)"),
+        Rule(
+            "!has(self.sysctls) || self.sysctls.all(k, k.matches('^net([./][A-Za-z0-9_-]+)+$'))",
+            "sysctls must be parameters below net., which belong to the Pod's own namespace",
+            path=".sysctls",
+        ),
     )
 
     addresses: Annotated[list[Cidr], Meta(max_length=8)] = []

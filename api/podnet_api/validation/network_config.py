@@ -1,0 +1,69 @@
+"""NetworkConfig: datapath, node selector, MTU, routes, name servers; its ranges are in ipam. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from podnet_api import addresses, kni
+from podnet_api.faults import Fault, FaultType
+from podnet_api.validation import ipam
+from podnet_api.validation.reading import read, route_faults
+
+IPV6_MINIMUM_MTU = 1280
+
+
+def network_config_faults(config: kni.NetworkConfig) -> list[Fault]:
+    """Faults of a NetworkConfig."""
+    spec = config.spec
+    faults = _datapath_faults(spec) + _node_selector_faults(spec.node_selector)
+    if spec.ipam is not None:
+        faults += ipam.faults("spec.ipam", spec.ipam) + _mtu_faults(spec)
+    for i, route in enumerate(spec.routes):
+        faults += route_faults(f"spec.routes[{i}]", route)
+    for i, server in enumerate(spec.dns.nameservers if spec.dns else []):
+        read(f"spec.dns.nameservers[{i}]", server, addresses.address, faults)
+    return faults
+
+
+def _datapath_faults(spec: kni.NetworkConfigSpec) -> list[Fault]:
+    chosen = [key for key in msgspec.structs.asdict(spec) if _is_datapath(key) and getattr(spec, key) is not None]
+    if len(chosen) != 1:
+        message = "exactly one datapath must be set: " + ", ".join(kni.DATAPATHS)
+        return [Fault("spec", FaultType.INVALID if chosen else FaultType.REQUIRED, message)]
+    if chosen[0] in kni.ON_UPLINK and spec.uplink is None:
+        return [Fault("spec.uplink", FaultType.REQUIRED, f"{chosen[0]} needs an uplink")]
+    return _cni_faults(spec.cni.config) if spec.cni else []
+
+
+def _is_datapath(attribute: str) -> bool:
+    return {"host_device": "hostDevice"}.get(attribute, attribute) in kni.DATAPATHS
+
+
+def _cni_faults(text: str) -> list[Fault]:
+    path = "spec.cni.config"
+    try:
+        config = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return [Fault(path, FaultType.INVALID, f"must be JSON: {error}", text)]
+    if not isinstance(config, dict) or not (config.get("type") or config.get("plugins")):
+        return [Fault(path, FaultType.INVALID, "must be an object with type or plugins", text)]
+    return []
+
+
+def _node_selector_faults(selector: kni.NodeSelector | None) -> list[Fault]:
+    faults = []
+    for i, one in enumerate(selector.match_expressions if selector else []):
+        path = f"spec.nodeSelector.matchExpressions[{i}].values"
+        if one.operator in {"In", "NotIn"} and not one.values:
+            faults.append(Fault(path, FaultType.REQUIRED, f"{one.operator} compares with values"))
+        if one.operator not in {"In", "NotIn"} and one.values:
+            faults.append(Fault(path, FaultType.FORBIDDEN, f"{one.operator} compares with nothing"))
+    return faults
+
+
+def _mtu_faults(spec: kni.NetworkConfigSpec) -> list[Fault]:
+    has_ipv6 = spec.ipam is not None and any(":" in r.cidr for r in spec.ipam.ranges)
+    if spec.mtu is None or spec.mtu >= IPV6_MINIMUM_MTU or not has_ipv6:
+        return []
+    message = f"must be at least {IPV6_MINIMUM_MTU} for IPv6 (RFC 8200)"
+    return [Fault("spec.mtu", FaultType.INVALID, message, spec.mtu)]
