@@ -1,0 +1,65 @@
+"""The legacy kind: NetworkAttachmentDefinition, k8s.cni.cncf.io/v1. Pure.
+
+Everything in it may be missing: NADs without ``spec`` or ``config`` are in use.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+from podnet_api.errors import InvalidError
+from podnet_api.faults import Fault, FaultType
+from podnet_api.meta import Model, ObjectMeta, Resource
+
+GROUP = "k8s.cni.cncf.io"
+KIND = "NetworkAttachmentDefinition"
+
+
+class NadSpec(Model, frozen=True, kw_only=True):
+    """What the network is."""
+
+    config: str | None = None
+    """A CNI network configuration as JSON."""
+
+
+class Nad(Model, frozen=True, kw_only=True):
+    """A NetworkAttachmentDefinition."""
+
+    resource: ClassVar[Resource] = Resource(
+        KIND, "network-attachment-definitions", GROUP, "v1", True, ("net-attach-def", "nad")
+    )
+
+    metadata: ObjectMeta
+    spec: NadSpec | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.metadata.namespace, self.metadata.name
+
+    @property
+    def subject(self) -> str:
+        """How messages name it."""
+        return f"{KIND} {self.metadata.namespace}/{self.metadata.name}"
+
+
+def nad(item: dict[str, Any], namespace: str = "") -> Nad:
+    """The NAD in ``item``, as JSON or YAML has it; ``namespace`` is for one that does not say its own.
+
+    Raises InvalidError when its shape is wrong.
+    """
+    meta = item.get("metadata")
+    meta = {"namespace": namespace, **without_nulls(meta)} if isinstance(meta, dict) else {}
+    try:
+        return msgspec.convert({"metadata": meta, "spec": item.get("spec")}, Nad)
+    except msgspec.ValidationError as error:
+        subject = f"{KIND} {meta.get('namespace')}/{meta.get('name')}"
+        raise InvalidError(subject, [Fault("", FaultType.INVALID, str(error))]) from error
+
+
+def without_nulls(value: Any) -> Any:
+    """``value`` without the keys whose value is null: in Kubernetes' YAML they mean absence."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return value

@@ -1,0 +1,99 @@
+"""The ranges of IPAM type ``whereabouts``. Pure; called by ``ipam``.
+
+whereabouts reads loosely: host bits in ranges, octets with leading zeros, ``a-b/len`` for the addresses
+from a to b. Its top-level range comes before those of ``ipRanges``.
+"""
+
+from __future__ import annotations
+
+from podnet_api import kni
+
+from podnet_compat import addresses, ranges
+from podnet_compat.addresses import Address, Network
+from podnet_compat.reader import Reader
+
+_BACKEND = (
+    "kubernetes", "datastore", "etcd_host", "etcd_username", "etcd_password", "etcd_key_file", "etcd_cert_file",
+    "etcd_ca_cert_file", "configuration_path", "log_file", "log_level", "sleep_for_race", "leader_lease_duration",
+    "leader_renew_deadline", "leader_retry_period", "reconciler_cron_expression", "optimistic_ipam", "name",
+)  # fmt: skip
+_RANGE = ("range_start", "range_end", "exclude")
+
+
+def sets(reader: Reader) -> list[list[kni.Range]]:
+    """The ranges, each a set of its own, because each gives a Pod one address."""
+    plain = [_range(reader)] if reader.string("range") else []
+    if not plain:
+        reader.refuse(*_RANGE, why="needs a range beside it")
+    listed = [_listed(item) for item in reader.children("ipRanges")]
+    reader.ignore(*_BACKEND, why="it configures the whereabouts program, which is not used")
+    reader.ignore(
+        "enable_overlapping_ranges", "network_name", why="each NAD has a pool of its own; equal NADs share one"
+    )
+    reader.ignore("node_slice_size", why="nodes claim blocks of addresses by themselves")
+    reader.refuse("addresses")
+    if not reader.has("range") and not reader.has("ipRanges"):
+        reader.notes.fault(reader.at("range"), "whereabouts needs a range or ipRanges")
+    return [[item] for item in [*plain, *listed] if item is not None]
+
+
+def with_gateway(reader: Reader, items: list[kni.Range]) -> list[kni.Range]:
+    """``items`` with the gateway, which whereabouts has once for all ranges."""
+    gateway = ranges.read(reader, "gateway", lambda text: addresses.address(text, sloppy=True))
+    if gateway is None:
+        return items
+    if not any(gateway in addresses.subnet(item.cidr) for item in items):
+        reader.notes.fault(reader.at("gateway"), "must be an address of a range", str(gateway))
+    return ranges.with_gateways(items, [gateway])
+
+
+def _listed(reader: Reader) -> kni.Range | None:
+    made = _range(reader)
+    reader.finish(refuse=True)
+    return made
+
+
+def _range(reader: Reader) -> kni.Range | None:
+    if not reader.has("range"):
+        reader.notes.fault(reader.at("range"), "an entry needs a range")
+    bounds = ranges.read(reader, "range", _bounds)
+    if bounds is None:
+        reader.accept(*_RANGE)
+        return None
+    network, start, end = bounds
+    first, last = (ranges.inside(reader, key, network, sloppy=True) for key in _RANGE[:2])
+    return kni.Range(
+        cidr=str(network),
+        start=ranges.text(start or first),
+        end=ranges.text(end or last),
+        exclude=_excluded(reader),
+    )
+
+
+def _bounds(text: str) -> tuple[Network, Address | None, Address | None]:
+    """``a-b/len`` or ``a/len``."""
+    first, dash, last = text.partition("-")
+    if not dash:
+        return addresses.interface(text, sloppy=True).network, None, None
+    end = addresses.interface(last.strip(), sloppy=True)
+    start = addresses.address(first.strip(), sloppy=True)
+    if start not in end.network:
+        raise ValueError(f"must start with an address of {end.network}")
+    return end.network, start, end.ip
+
+
+def _excluded(reader: Reader) -> list[str]:
+    found = []
+    for i, text in enumerate(reader.strings("exclude")):
+        try:
+            found.append(str(_network(text)))
+        except ValueError as error:
+            reader.notes.fault(f"{reader.at('exclude')}[{i}]", str(error), text)
+    return found
+
+
+def _network(text: str) -> Network:
+    if "/" in text:
+        return addresses.interface(text, sloppy=True).network
+    found = addresses.address(text, sloppy=True)
+    return addresses.interface(f"{found}/{found.max_prefixlen}").network
