@@ -28,7 +28,7 @@ BASE_OF_DOCKERFILE = "debian:trixie-slim"
 DOCKERFILE = paths.CHECKOUT / "hack/images/Dockerfile"
 ROOMS = ("api", "kni-server", "scheduler-extender", "compat")
 
-PROGRAMS_PACKAGES = ("base-files", "ca-certificates", "iproute2", "nftables", "python3")
+PROGRAMS_PACKAGES = ("base-files", "ca-certificates", "iproute2", "libstdc++6", "nftables", "python3")
 TEST_PACKAGES = (
     *("base-files", "coreutils", "dash", "ethtool", "grep", "iperf3", "iproute2", "iputils-ping", "netcat-openbsd"),
     *("procps", "python3", "sed"),
@@ -153,16 +153,21 @@ def _project(base: pathlib.Path) -> oci.Blob:
 
 
 def _install(base: pathlib.Path, target: pathlib.Path, what: list[str]) -> None:
-    """Installs wheels for the image's Python into a tree, and packs the tree as target/layer.tar."""
-    tree = target / "wheels-tree"
-    flags = ("--no-deps", "--only-binary=:all:", f"--python-version={PYTHON}", f"--python-platform={_platform()}")
-    command.run(UV, "pip", "install", "--quiet", *flags, "--target", tree / SITE, *what, cwd=target)
-    shutil.rmtree(tree / SITE / "bin", ignore_errors=True)
-    (tree / SITE / ".lock").unlink(missing_ok=True)
-    _write_scripts(tree)
+    """Packs wheels, installed and compiled for the image's Python, as target/layer.tar."""
+    tree = target / "tree"
+    _unpack_wheels(tree, what)
     _compile(base / "tree", tree / SITE, "/" + SITE)
     oci.layer_of_tree(target / "layer.tar", tree)
     shutil.rmtree(tree)
+
+
+def _unpack_wheels(tree: pathlib.Path, what: list[str]) -> None:
+    """Installs wheels for the image's Python into a tree that is laid over the image's."""
+    flags = ("--no-deps", "--only-binary=:all:", f"--python-version={PYTHON}", f"--python-platform={_platform()}")
+    command.run(UV, "pip", "install", "--quiet", *flags, "--target", tree / SITE, *what)
+    shutil.rmtree(tree / SITE / "bin", ignore_errors=True)
+    (tree / SITE / ".lock").unlink(missing_ok=True)
+    _write_scripts(tree)
 
 
 def _write_scripts(tree: pathlib.Path) -> None:
@@ -214,8 +219,10 @@ def _has_base(where: engine.Engine) -> bool:
 def _build_with(where: engine.Engine) -> None:
     with tempfile.TemporaryDirectory(prefix="podnet-image-") as place, progress.step("building the images"):
         context = pathlib.Path(place)
-        (context / "requirements.txt").write_text(requirements())
-        wheels(context / "wheels")
+        listed = context / "requirements.txt"
+        listed.write_text(requirements())
+        ours = [str(path) for path in wheels(context / "wheels")]
+        _unpack_wheels(context / "tree", ["--requirements", str(listed), *ours])
         for target, name in (("programs", PROGRAMS), ("test", TEST)):
             where.run("build", "--file", DOCKERFILE, "--target", target, "--tag", name, context)
 

@@ -75,6 +75,7 @@ class Core:
 
     def load(self) -> None:
         """Read the checkpoints and take their leases back. Before anything else."""
+        self._store.open()
         for record in self._store.load():
             self._records[record.sandbox] = record
             for interface in record.interfaces:

@@ -64,7 +64,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="podnet-kni-server", description="Attaches the Pods of one node.")
     parser.add_argument("--node-name", default=os.environ.get("NODE_NAME", ""), help="name of the Node ($NODE_NAME)")
     parser.add_argument("--run-dir", type=Path, default=Path("/run/kni"), help="socket, checkpoints, status files")
-    parser.add_argument("--nri-socket", default=plugin.SOCKET_PATH, help="the container runtime's NRI socket")
+    parser.add_argument("--nri-socket", default="/run/nri/nri.sock", help="the container runtime's NRI socket")
     parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--no-taint", action="store_true", help="do not taint the node until it is ready")

@@ -68,7 +68,6 @@ class World:
         self.leases = Leases()
         self.blocks = Blocks(self.node, self.leases, self.api)
         store = Store(self.directory)
-        store.open()
         self.core = attach.Core(
             view=self, node=self, leases=self.leases, blocks=self.blocks, store=store, datapath=self.datapath
         )
