@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/podnet
 OWN_UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 UV := $(or $(shell command -v uv 2>/dev/null),$(OWN_UV))
-export PATH := $(dir $(UV)):$(PATH)
+export PATH := $(patsubst %/,%,$(dir $(UV))):$(PATH)
 
 # uv brings its own certificate authorities: where pip was told of others, uv must know them too.
 ifndef SSL_CERT_FILE
@@ -37,10 +37,8 @@ $(OWN_UV):
 	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet uv==$(UV_VERSION)
 
 lint: setup ## ruff, mypy and the import rules
-	$(RUN) ruff check .
-	$(RUN) ruff format --check .
-	$(RUN) mypy .
-	$(RUN) lint-imports
+	@status=0; for check in "ruff check ." "ruff format --check ." "mypy ." "lint-imports"; do \
+		echo "$$check"; $(RUN) $$check || status=1; done; exit $$status
 
 generate: setup ## write what is generated from the types: CRDs, gRPC code, reference pages
 	$(HACK).generate
