@@ -107,7 +107,9 @@ def _base(name: str, packages: Sequence[str]) -> pathlib.Path:
             _finish_base(tree)
             oci.layer_of_tree(target / "layer.tar", tree)
 
-    return paths.once(f"image/{unpacked.parent.name}-{_digest(PASSWD, GROUP)}", make)
+    # Whoever changes how it is made changes this file.
+    recipe = _digest(pathlib.Path(__file__).read_text())
+    return paths.once(f"image/{unpacked.parent.name}-{recipe}", make)
 
 
 def _finish_base(tree: pathlib.Path) -> None:
@@ -116,12 +118,21 @@ def _finish_base(tree: pathlib.Path) -> None:
     for name in ("root", "tmp", "run", "proc", "sys", "dev"):
         (tree / name).mkdir(exist_ok=True)
     (tree / "tmp").chmod(0o1777)
+    _as_link(tree / "var/run", "../run")
     authorities = sorted((tree / "usr/share/ca-certificates").rglob("*.crt"))
     if authorities:
         (tree / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
         bundle = "".join(path.read_text() for path in authorities)
         (tree / "etc/ssl/certs/ca-certificates.crt").write_text(bundle)
     _compile(tree, tree / f"usr/lib/python{PYTHON}", f"/usr/lib/python{PYTHON}")
+
+
+def _as_link(path: pathlib.Path, target: str) -> None:
+    """Runtimes name sockets and namespaces by /var/run, which Debian makes a link when it is installed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    if not path.is_symlink():
+        path.symlink_to(target)
 
 
 def _dependencies(base: pathlib.Path) -> oci.Blob:
