@@ -75,7 +75,7 @@ def _addresses(selection: Selection, native: Native, notes: Notes) -> tuple[Addr
 def _static(selection: Selection, native: Native, notes: Notes) -> tuple[Address | Interface, ...]:
     """The NAD's own addresses; with the capability ``ips`` the Pod's replace them, else they are added."""
     for place, wanted in enumerate(selection.ips):
-        if isinstance(wanted, Address):
+        if not isinstance(wanted, Interface):
             notes.fault(f"{selection.path}.ips[{place}]", "IPAM static wants a prefix length", str(wanted))
     if selection.ips and "ips" in native.capabilities:
         return selection.ips
@@ -87,10 +87,10 @@ def _check_given(path: str, wanted: Address | Interface, native: Native, notes: 
     if pool is None:
         notes.unsupported(path, str(wanted), "the NAD has no IPAM that could give an address")
         return
-    address = wanted if isinstance(wanted, Address) else wanted.ip
+    address = wanted.ip if isinstance(wanted, Interface) else wanted
     found = pool.range_of(address)
     if found is None:
         given = ", ".join(str(r.network) for r in pool.ranges)
         notes.fault(path, f"is not an address that the NAD gives, which are of {given}", str(wanted))
-    elif not isinstance(wanted, Address) and wanted.network.prefixlen != found.network.prefixlen:
+    elif isinstance(wanted, Interface) and wanted.network.prefixlen != found.network.prefixlen:
         notes.fault(path, f"must have the prefix length of the range, {found.network.prefixlen}", str(wanted))

@@ -63,3 +63,10 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return value
+
+
+def key_of(source: str) -> tuple[str, str] | None:
+    """Namespace and name of the NAD that a source annotation names."""
+    kind, _, key = source.partition(" ")
+    namespace, slash, name = key.partition("/")
+    return (namespace, name) if kind == KIND and slash else None

@@ -63,6 +63,7 @@ class Translation:
     networks: tuple[Network, ...]
     attachments: tuple[attachment.Pair, ...] = ()
     further: tuple[Further, ...] = ()
+    nads: tuple[Nad, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -99,7 +100,9 @@ def translate(wanted: Wanted, lookup: Lookup) -> Translation:
     if work.notes.faults:
         raise InvalidError(wanted.subject, work.notes.faults)
     warnings = (*wanted.warnings, *work.notes.warnings)
-    return Translation(tuple(listed), tuple(work.pairs.values()), tuple(work.further), warnings)
+    return Translation(
+        tuple(listed), tuple(work.pairs.values()), tuple(work.further), tuple(work.selected.values()), warnings
+    )
 
 
 def is_ours(annotations: dict[str, str]) -> bool:
@@ -125,6 +128,7 @@ class _Work:
     notes: Notes = field(default_factory=Notes)
     pairs: dict[str, attachment.Pair] = field(default_factory=dict)
     further: list[Further] = field(default_factory=list)
+    selected: dict[tuple[str, str], Nad] = field(default_factory=dict)
     _uses: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def entry(self, selection: Selection, interface: str) -> Network | None:
@@ -133,6 +137,7 @@ class _Work:
         if native is None:
             return None
         nad, made = native
+        self.selected[nad.key] = nad
         name = self._network(nad)
         config = attachment.parameters(selection, made, self.notes)
         default4, default6 = routes.defaults(selection, made, self.notes)

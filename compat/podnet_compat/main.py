@@ -1,0 +1,126 @@
+"""podnet-compat: NADs and the annotation ``k8s.v1.cni.cncf.io/networks`` on a cluster with podnet.
+
+One asyncio process: the admission webhook, the mirror of NADs and the collector of unused attachments. If
+one of them fails the program ends, and is started again. ``podnet-compat translate FILE...`` prints what
+files would become, without a cluster (see ``cli``).
+
+Several replicas may run: each write is idempotent or a compare-and-swap.
+
+RBAC (cluster-wide, unless said otherwise):
+
+k8s.cni.cncf.io               network-attachment-definitions  get list watch patch
+multinetwork.x-k8s.io         podnetworks                     get list watch create delete
+multinetwork.x-k8s.io         podnetworkattachments           get list watch create patch delete
+kni.multinetwork.x-k8s.io     networkconfigs                  get list watch create update delete
+kni.multinetwork.x-k8s.io     attachmentconfigs               get list watch create patch delete
+(core)                        pods                            list
+(core)                        events                          create
+admissionregistration.k8s.io  mutating- and validatingwebhookconfigurations  list watch; patch of
+                              compat.multinetwork.x-k8s.io
+(core), own namespace         secrets                         create; get update of podnet-compat-certs
+nonResourceURLs               /apis/k8s.cni.cncf.io/v1        get (system:discovery has it)
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from podnet_api import admission
+from podnet_api.errors import PodnetError
+from podnet_api.kube import Client, Credentials
+
+from podnet_compat import cli, collector
+from podnet_compat.maker import Maker
+from podnet_compat.mirror import Mirror
+from podnet_compat.pod import Policy
+from podnet_compat.store import Store
+from podnet_compat.webhook import Webhook
+
+log = logging.getLogger(__name__)
+
+NAME = "podnet-compat"
+SECRET = "podnet-compat-certs"
+CONFIGURATION = "compat.multinetwork.x-k8s.io"
+"""Name of the MutatingWebhookConfiguration and of the ValidatingWebhookConfiguration."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program; its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["translate"]:
+        return cli.main(given[1:])
+    options = _parser().parse_args(given)
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return asyncio.run(_run(options))
+    except* (PodnetError, OSError) as errors:
+        for error in _flat(errors):
+            log.error("%s", error)
+    return 1
+
+
+def _flat(error: BaseException) -> list[BaseException]:
+    """The errors in nested groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [one for inner in error.exceptions for one in _flat(inner)]
+    return [error]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=NAME, description="legacy multi-network forms onto the podnet API")
+    parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, the Pod's service account, ~/.kube/config")
+    parser.add_argument("--namespace", default="podnet-system", help="namespace of this program's Service and Secret")
+    parser.add_argument("--port", type=int, default=8444)
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument(
+        "--namespace-isolation",
+        action="store_true",
+        help="refuse Pods that name NADs of other namespaces than their own and --global-namespaces",
+    )
+    parser.add_argument("--global-namespaces", default="default", help="comma list")
+    return parser
+
+
+async def _run(options: argparse.Namespace) -> int:
+    """Everything until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with Client(Credentials.load(options.kubeconfig), NAME) as client, asyncio.TaskGroup() as group:
+        work = group.create_task(_work(client, options))
+        await stopped.wait()
+        work.cancel()
+    return 0
+
+
+async def _work(client: Client, options: argparse.Namespace) -> None:
+    store = Store(client)
+    maker = Maker(store)
+    shared = frozenset(filter(None, options.global_namespaces.split(",")))
+    webhook = Webhook(store, maker, Policy(options.namespace_isolation, shared))
+    handlers = {"/mutate-pods": webhook.mutate_pod, "/validate-nads": webhook.validate_nad}
+    mirror = Mirror(store, maker)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(store.run())
+        group.create_task(mirror.run())
+        group.create_task(collector.run(store))
+        group.create_task(
+            admission.serve(
+                client,
+                service=NAME,
+                namespace=options.namespace,
+                port=options.port,
+                secret=SECRET,
+                configurations=[CONFIGURATION],
+                handlers=handlers,
+            )
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

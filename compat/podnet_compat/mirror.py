@@ -1,0 +1,141 @@
+"""The controller: every NAD has its PodNetwork and NetworkConfig, and says how it stands.
+
+One worker takes the keys of NADs from a queue that the watch caches fill:
+
+* NAD there, translatable: its objects are made, or follow an edit. Addresses and datapath of a NetworkConfig
+  are immutable, so such an edit replaces the objects, once no Pod uses them.
+* NAD there, not translatable: nothing is made, what was made stays.
+* NAD gone: its objects go when no Pod uses them. A NAD that comes back meanwhile finds them again.
+
+The annotation ``multinetwork.x-k8s.io/translation`` on the NAD says ``ok`` or what is in the way; an Event
+goes with each new trouble. What waits for Pods to end is looked at again by a sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from podnet_api import kni, multinetwork
+from podnet_api.errors import InvalidError, KubeError, NotFoundError, PodnetError
+
+from podnet_compat import legacy, names, settle
+from podnet_compat.legacy import Nad
+from podnet_compat.maker import BusyError, HeldError, Maker
+from podnet_compat.store import Store, made_from
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "podnet-compat"
+NOT_TRANSLATED = "NotTranslated"
+OK = "ok"
+SWEEP = 300.0
+"""Seconds between two looks at everything."""
+_BACKOFF = (1.0, 60.0)
+_PATIENCE = 3
+"""Tries after which a NAD says that it waits."""
+
+Key = tuple[str, str]
+
+
+class Mirror:
+    """The worker and its queue."""
+
+    def __init__(self, store: Store, maker: Maker) -> None:
+        self._store = store
+        self._maker = maker
+        self._queue: asyncio.Queue[Key] = asyncio.Queue()
+        self._waiting: set[Key] = set()
+        self._tries: dict[Key, int] = {}
+        store.nads.listen(self._nad_changed)
+        store.networks.listen(self._network_changed)
+        store.configs.listen(self._config_changed)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._store.synced()
+        await self._store.nads.synced.wait()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._work())
+            group.create_task(self._sweep())
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            self._waiting.discard(key)
+            try:
+                await self._reconcile(key)
+            except (KubeError, BusyError) as error:
+                self._again(key, error)
+            else:
+                self._tries.pop(key, None)
+
+    async def _sweep(self) -> None:
+        while True:
+            sources = {made_from(item) for item in (*self._store.networks, *self._store.configs)}
+            made = {key for source in sources if (key := legacy.key_of(source)) is not None}
+            for key in made | {nad.key for nad in self._store.nads}:
+                self._enqueue(key)
+            await asyncio.sleep(SWEEP)
+
+    async def _reconcile(self, key: Key) -> None:
+        nad = self._store.nads.get(key[1], key[0])
+        if nad is None:
+            await self._maker.remove(key)
+            return
+        try:
+            await self._maker.ensure(nad)
+        except (InvalidError, HeldError) as error:
+            await self._say(nad, str(error))
+        except BusyError as error:
+            if self._tries.get(key, 0) >= _PATIENCE:
+                await self._say(nad, str(error))
+            raise
+        else:
+            await self._say(nad, OK)
+
+    async def _say(self, nad: Nad, text: str) -> None:
+        """Write ``text`` on ``nad``; an Event goes with each new trouble."""
+        if nad.metadata.annotations.get(names.TRANSLATION) == text:
+            return
+        patch = {"metadata": {"annotations": {names.TRANSLATION: text}}}
+        try:
+            await self._store.client.merge(Nad.resource, nad.metadata.name, patch, namespace=nad.metadata.namespace)
+        except NotFoundError:
+            return
+        if text != OK:
+            log.info("%s", text)
+            await self._store.client.event(nad, "Warning", NOT_TRANSLATED, text, COMPONENT)
+
+    def _again(self, key: Key, error: PodnetError) -> None:
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        pause = min(_BACKOFF[0] * 2 ** (tries - 1), _BACKOFF[1])
+        log.warning("%s; again in %.0f s", error, pause)
+        asyncio.get_running_loop().call_later(pause, self._enqueue, key)
+
+    def _nad_changed(self, old: Nad | None, new: Nad | None) -> None:
+        """Our own word on a NAD is no news."""
+        if old is not None and new is not None and not settle.differs(old, new):
+            return
+        for nad in (new or old,):
+            if nad is not None:
+                self._enqueue(nad.key)
+
+    def _network_changed(self, old: multinetwork.PodNetwork | None, new: multinetwork.PodNetwork | None) -> None:
+        """One of ours was deleted: by us to replace it, or by somebody who should not have."""
+        if old is not None and new is None:
+            self._enqueue_source(made_from(old))
+
+    def _config_changed(self, old: kni.NetworkConfig | None, new: kni.NetworkConfig | None) -> None:
+        if old is not None and new is None:
+            self._enqueue_source(made_from(old))
+
+    def _enqueue_source(self, source: str) -> None:
+        key = legacy.key_of(source)
+        if key is not None:
+            self._enqueue(key)
+
+    def _enqueue(self, key: Key) -> None:
+        if key not in self._waiting:
+            self._waiting.add(key)
+            self._queue.put_nowait(key)

@@ -1,0 +1,98 @@
+"""Admission: Pods with legacy annotations get their native list; NADs get warnings.
+
+``main`` serves both. ``mutate_pod`` is safe to repeat (reinvocation): it knows its own list by a mark and
+leaves one of the user's alone. Whatever the list needs is made before the answer, so that the Pod finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from podnet_api import core, networks
+from podnet_api import names as api_names
+from podnet_api.admission import Allow, Deny, Request
+from podnet_api.errors import InvalidError
+
+from podnet_compat import keeper, legacy, names
+from podnet_compat import nad as nads
+from podnet_compat import pod as pods
+from podnet_compat.legacy import Nad
+from podnet_compat.maker import Maker
+from podnet_compat.store import Store
+
+DEADLINE = 8.0
+"""Seconds for one answer; kube-apiserver waits ten."""
+
+
+class Webhook:
+    """The handlers."""
+
+    def __init__(self, store: Store, maker: Maker, policy: pods.Policy) -> None:
+        self._store = store
+        self._maker = maker
+        self._policy = policy
+
+    async def mutate_pod(self, request: Request) -> Allow | Deny:
+        """The Pod with its native list, or every fault of its annotation.
+
+        Raises PodnetError or TimeoutError when what the list needs cannot be made.
+        """
+        pod = msgspec.convert(legacy.without_nulls(request.object), core.Pod)
+        annotations = pod.metadata.annotations
+        if api_names.NETWORKS_ANNOTATION in annotations and not pods.is_ours(annotations):
+            return Allow(warnings=_not_ours(annotations))
+        try:
+            async with asyncio.timeout(DEADLINE):
+                made = await self._translated(pod, request.namespace)
+                if not request.dry_run:
+                    await self._make(made)
+        except InvalidError as error:
+            return Deny("Pod", request.name, error.faults)
+        return Allow(_patch(made.networks) if made.networks else [], list(made.warnings))
+
+    async def validate_nad(self, request: Request) -> Allow | Deny:
+        """Warnings only: another implementation may well have a use for what we cannot translate."""
+        try:
+            made = nads.translate(legacy.nad(request.object, request.namespace))
+        except InvalidError as error:
+            return Allow(warnings=[f"not translated for podnet: {fault}" for fault in error.faults])
+        return Allow(warnings=list(made.warnings))
+
+    async def _translated(self, pod: core.Pod, namespace: str) -> pods.Translation:
+        wanted = pods.read(pod, namespace, self._policy)
+        found = await self._nads(pods.further_candidates(wanted.selections))
+        return pods.translate(wanted, lambda space, name: found.get((space, name)))
+
+    async def _nads(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Nad]:
+        found = {key: await self._store.nad(*key) for key in sorted(keys)}
+        return {key: nad for key, nad in found.items() if nad is not None}
+
+    async def _make(self, made: pods.Translation) -> None:
+        if made.networks:
+            await self._store.synced()
+        for nad in made.nads:
+            if self._store.networks.get(names.network(*nad.key)) is None:
+                await self._maker.ensure(nad)
+        for further in made.further:
+            await self._maker.further(further.nad, further.name)
+        for pair in made.attachments:
+            await keeper.keep(self._store, pair)
+
+
+def _not_ours(annotations: dict[str, str]) -> list[str]:
+    legacy_keys = [key for key in (names.NETWORKS, names.DEFAULT_NETWORK) if annotations.get(key)]
+    message = f"has no effect beside {api_names.NETWORKS_ANNOTATION}, which the Pod has already"
+    return [f"metadata.annotations[{key}]: {message}" for key in legacy_keys]
+
+
+def _patch(listed: tuple[networks.Network, ...]) -> list[dict[str, Any]]:
+    """Our two annotations. The Pod has others, or it would not be here."""
+    values = {api_names.NETWORKS_ANNOTATION: networks.encode(listed), names.TRANSLATED: pods.mark(listed)}
+    return [{"op": "add", "path": _pointer(key), "value": value} for key, value in values.items()]
+
+
+def _pointer(key: str) -> str:
+    return "/metadata/annotations/" + key.replace("~", "~0").replace("/", "~1")
