@@ -8,8 +8,10 @@ twice, so the usual case pays nothing for being idempotent.
 
 import contextlib
 import errno
+import fcntl
 import random
 import socket
+import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from podnet_kni_server.datapath import inet, links, observe, spoof
@@ -19,8 +21,9 @@ from podnet_kni_server.datapath.model import Interface, Link, Observed
 from podnet_kni_server.datapath.worker import Pod
 
 _ATTEMPTS = 4
+_SIOCGIFINDEX, _IFREQ_SIZE = 0x8933, 40
 _DISABLE_IPV6 = "net/ipv6/conf/default/disable_ipv6"
-_FIRST_INDEX, _LAST_INDEX = 1 << 20, 1 << 30
+_FIRST_INDEX, _INDEX_BITS = 1 << 20, 30
 """Indices that we choose; the kernel's own count up from 1."""
 
 
@@ -37,6 +40,7 @@ class Node:
 
     def __init__(self) -> None:
         self.route = Channel()
+        self._plain = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._netfilter: Channel | None = None
 
     @property
@@ -46,8 +50,14 @@ class Node:
             self._netfilter = Channel(NETFILTER)
         return self._netfilter
 
+    def index_of(self, name: str) -> int:
+        """Index of a link of the node, like socket.if_nametoindex but on a socket that stays. Raises: OSError."""
+        answer = fcntl.ioctl(self._plain, _SIOCGIFINDEX, name.encode().ljust(_IFREQ_SIZE, b"\0"))
+        return int.from_bytes(answer[16:20], sys.byteorder)
+
     def close(self) -> None:
         """Give the sockets back."""
+        self._plain.close()
         self.route.close()
         if self._netfilter is not None:
             self._netfilter.close()
@@ -91,7 +101,7 @@ def _make(node: Node, pod: Pod, todo: list[Link]) -> list[Observed]:
     """Make all of `todo` or leave nothing. Raises: _Taken when something of that name or index exists."""
     undo: list[Callable[[], object]] = []
     try:
-        indices = _make_links(node, pod.fd, pod.channel, todo, undo)
+        indices = _make_links(node, pod, todo, undo)
         guarded = [link for link in todo if link.anti_spoof and link.kind == "veth"]
         if guarded:
             undo.append(lambda: release(node, guarded))
@@ -105,24 +115,24 @@ def _make(node: Node, pod: Pod, todo: list[Link]) -> list[Observed]:
 
 
 def _make_links(
-    node: Node, netns: int, pod: Channel, todo: list[Link], undo: list[Callable[[], object]]
+    node: Node, pod: Pod, todo: list[Link], undo: list[Callable[[], object]]
 ) -> list[int]:  # fmt: skip
     requests: list[Request] = []
     made: list[tuple[int, Channel, int, str]] = []  # place of the request, and how to delete what it makes
     indices: list[int] = []
     for link in todo:
-        index = random.randrange(_FIRST_INDEX, _LAST_INDEX)
+        index = _draw()
         indices.append(index)
-        master = _index_of(link.master, link)
+        master = _index_of(node, link.master, link)
         if link.kind == "veth":
-            host = random.randrange(_FIRST_INDEX, _LAST_INDEX)
+            host = _draw()
             made.append((len(requests), node.route, host, link.host_name))
-            requests.append(links.make_veth(link, host, index, master, netns))
+            requests.append(links.make_veth(link, host, index, master, pod.fd))
             if link.hairpin or link.isolated:
                 requests.append(links.set_port(link, host))
         else:
-            made.append((len(requests), pod, index, link.name))
-            requests.append(links.make_macvlan(link, index, master, netns))
+            made.append((len(requests), pod.channel, index, link.name))
+            requests.append(links.make_macvlan(link, index, master, pod.fd))
     answer = node.route.batch(requests)
     for place, channel, index, name in made:
         if place not in answer.errors:
@@ -135,13 +145,17 @@ def _make_links(
     return indices
 
 
+def _draw() -> int:
+    return _FIRST_INDEX + random.getrandbits(_INDEX_BITS)
+
+
 def _deletion(channel: Channel, index: int, name: str) -> Callable[[], object]:
     return lambda: channel.batch([links.delete(index, name)])
 
 
-def _index_of(master: str, link: Link) -> int:
+def _index_of(node: Node, master: str, link: Link) -> int:
     try:
-        return socket.if_nametoindex(master)
+        return node.index_of(master)
     except OSError as error:
         raise DatapathError(f"cannot make {link.name}: the node has no link {master}") from error
 
@@ -162,7 +176,11 @@ def _configure(
     requests.append(inet.get_addresses())
     answer = pod.batch(requests).check()
     addresses_at = len(requests) - 1
-    found = observe.parse_addresses(body for place, _, body in answer.data if place == addresses_at)
+    found = observe.parse_addresses(
+        (body for place, _, body in answer.data if place == addresses_at),
+        known=(address for link in todo for address in link.addresses),
+        only=indices,
+    )
     made = [
         observe.put_together(observe.parse_link(body), found)
         for place, _, body in answer.data

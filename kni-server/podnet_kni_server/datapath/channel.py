@@ -7,7 +7,6 @@ message, going on after a failure; so one acknowledgement, of the last message, 
 import errno
 import os
 import socket
-import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,12 +15,12 @@ from podnet_kni_server.datapath.errors import NetlinkError
 
 ROUTE, NETFILTER = 0, 12
 """Netlink families."""
-SOL_NETLINK = 270
-CAP_ACK, EXT_ACK, STRICT_CHECK = 10, 11, 12
-_PATIENCE = struct.pack("ll", 10, 0)
-"""How long a read may wait: the answers are there when sendmsg returns, so this only ends a lost one."""
-_RECEIVE = 1 << 16
+_SOL_NETLINK, _EXT_ACK = 270, 11
+_TYPE = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+_RECEIVE = 1 << 15
+"""The kernel's dumps come in pieces of at most this size."""
 _ATTEMPTS = 5
+_pack_header = netlink.HEADER.pack
 
 
 class Request(NamedTuple):
@@ -63,13 +62,9 @@ class Answer:
 class Channel:
     """One socket of a netlink family, in the namespace where the thread was when it was made."""
 
-    def __init__(self, family: int = ROUTE, strict: bool = False) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
-        self._socket.setsockopt(SOL_NETLINK, CAP_ACK, 1)
-        self._socket.setsockopt(SOL_NETLINK, EXT_ACK, 1)
-        if strict:
-            self._socket.setsockopt(SOL_NETLINK, STRICT_CHECK, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
+    def __init__(self, family: int = ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, _TYPE, family)
+        self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
         self._sequence = 1
 
     def close(self) -> None:
@@ -81,22 +76,25 @@ class Channel:
         answer = Answer(requests)
         if not requests:
             return answer
-        first = self._sequence
-        last = len(requests) - 1
-        self._sequence += len(requests)
+        sequence = first = self._sequence
+        last = first + len(requests) - 1
         parts: list[bytes] = []
-        for place, (kind, flags, body, _) in enumerate(requests):
-            if place == last and flags & netlink.DUMP != netlink.DUMP:
+        for kind, flags, body, _ in requests:
+            if sequence == last and flags & netlink.DUMP != netlink.DUMP:
                 flags |= netlink.ACK
-            parts.append(netlink.message(kind, flags, first + place, body))
+            parts.append(_pack_header(len(body) + 16, kind, flags, sequence, 0))
+            parts.append(body)
+            sequence += 1
+        self._sequence = sequence
         self._socket.send(b"".join(parts))
-        self._read(answer, first, last)
+        self._read(answer, first, last - first)
         return answer
 
     def _read(self, answer: Answer, first: int, last: int) -> None:
         while True:
             try:
-                received = self._socket.recv(_RECEIVE)
+                # Every answer is there when send returns: waiting could only wait for a lost one, for ever.
+                received = self._socket.recv(_RECEIVE, socket.MSG_DONTWAIT)
             except OSError as error:
                 answer.fail(last, error.errno or errno.EIO, "no answer from the kernel")
                 return

@@ -1,7 +1,7 @@
 """rtnetlink requests about addresses and routes. Pure; numbers of if_addr.h and rtnetlink.h."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 
 from podnet_kni_server.datapath import netlink
@@ -16,6 +16,12 @@ AF_INET, AF_INET6, AF_UNSPEC = 2, 10, 0
 
 _IFADDR = struct.Struct("=BBBBI")
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_PROTO = 1, 2, 4, 11
+_WANTED_OF_ADDRESS = frozenset((IFA_ADDRESS, IFA_LOCAL, IFA_PROTO))
+_LOCAL4, _ADDRESS4, _BROADCAST4, _ADDRESS6 = (
+    netlink.attr(kind, bytes(size))[:4]
+    for kind, size in ((IFA_LOCAL, 4), (IFA_ADDRESS, 4), (IFA_BROADCAST, 4), (IFA_ADDRESS, 16))
+)
+"""Attribute headers, made once."""
 _IFA_F_NODAD = 0x02
 _KERNEL_LINK_LOCAL = b"\x03"
 """IFAPROT_KERNEL_LL."""
@@ -42,14 +48,12 @@ def add_address(index: int, name: str, address: Interface) -> Request:
     """An address with its prefix length; an IPv6 one is usable at once (the pool already knows it is unique)."""
     packed = address.packed
     length = address.network.prefixlen
-    if address.version == 4:
-        body = _IFADDR.pack(AF_INET, length, 0, _SCOPE_UNIVERSE, index) + netlink.attr(IFA_LOCAL, packed)
-        body += netlink.attr(IFA_ADDRESS, packed)
-        if length < 31:
-            body += netlink.attr(IFA_BROADCAST, address.network.broadcast_address.packed)
+    if address.version == 6:
+        body = _IFADDR.pack(AF_INET6, length, _IFA_F_NODAD, _SCOPE_UNIVERSE, index) + _ADDRESS6 + packed
     else:
-        body = _IFADDR.pack(AF_INET6, length, _IFA_F_NODAD, _SCOPE_UNIVERSE, index)
-        body += netlink.attr(IFA_ADDRESS, packed)
+        body = _IFADDR.pack(AF_INET, length, 0, _SCOPE_UNIVERSE, index) + _LOCAL4 + packed + _ADDRESS4 + packed
+        if length < 31:
+            body += _BROADCAST4 + (int(address) | (1 << 32 - length) - 1).to_bytes(4, "big")
     return Request(NEWADDR, CREATE, body, ("add address %s to %s", address, name))
 
 
@@ -62,20 +66,31 @@ def delete_address(index: int, name: str, address: Interface) -> Request:
 
 def get_addresses() -> Request:
     """Read all addresses of a namespace, of both families."""
-    return Request(GETADDR, netlink.DUMP, _IFADDR.pack(AF_UNSPEC, 0, 0, 0, 0), ("list the addresses",))
+    return _GET_ADDRESSES
 
 
-def parse_address(body: bytes) -> tuple[int, Interface] | None:
-    """(index of the link, address); None for a link-local address that the kernel made by itself."""
-    kind, length, _, scope, index = _IFADDR.unpack_from(body)
-    found = netlink.attributes(body, 8)
+_GET_ADDRESSES = Request(GETADDR, netlink.DUMP, _IFADDR.pack(AF_UNSPEC, 0, 0, 0, 0), ("list the addresses",))
+
+
+def link_of_address(body: bytes) -> int:
+    """Index of the link whose address was read."""
+    return int(_IFADDR.unpack_from(body)[4])
+
+
+def parse_address(body: bytes, known: Mapping[tuple[bytes, int], Interface]) -> Interface | None:
+    """An address that was read; None for a link-local one that the kernel made by itself."""
+    kind, length, _, scope, _ = _IFADDR.unpack_from(body)
+    found = netlink.pick(body, 8, _WANTED_OF_ADDRESS)
     packed = found.get(IFA_LOCAL) or found.get(IFA_ADDRESS)
     if packed is None:
         return None
+    same = known.get((packed, length))
+    if same is not None:
+        return same
     if kind == AF_INET:
-        return index, IPv4Interface((packed, length))
+        return IPv4Interface((packed, length))
     made_by_kernel = scope == _SCOPE_LINK and found.get(IFA_PROTO, _KERNEL_LINK_LOCAL) == _KERNEL_LINK_LOCAL
-    return None if made_by_kernel else (index, IPv6Interface((packed, length)))
+    return None if made_by_kernel else IPv6Interface((packed, length))
 
 
 def _route(index: int, destination: Network | None, version: int, gateway: Address | None, onlink: bool) -> bytes:

@@ -37,6 +37,13 @@ GROUP_DOOMED = 0x706E05
 HOST_GROUPS = (GROUP_PORT, GROUP_GUARDED, GROUP_DOOMED)
 
 _HEADER = struct.Struct("=BxHiII")
+_head = struct.Struct("=HH").pack
+# Parts of the message of every attach, made once.
+_VETH = netlink.text(INFO_KIND, "veth")
+_MAC_HEADER = netlink.attr(ADDRESS, bytes(6))[:4]
+_AFTER_MAC = b"\0\0" + netlink.u32(GROUP, GROUP_POD)
+_PORT_GROUP, _GUARDED_GROUP = netlink.u32(GROUP, GROUP_PORT), netlink.u32(GROUP, GROUP_GUARDED)
+_SKIP_STATS = netlink.u32(EXT_MASK, SKIP_STATS)
 
 
 def header(index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:
@@ -55,25 +62,30 @@ def make_veth(link: Link, host: int, pod: int, master: int, netns: int) -> Reque
     Both indices are chosen by us, so that what follows needs no lookup. The kernel does not create a peer up.
     """
     mtu = netlink.u32(MTU, link.mtu)
-    peer = (
-        header(pod),
-        netlink.text(IFNAME, link.name),
-        netlink.attr(ADDRESS, mac_bytes(link.mac)),
-        mtu,
-        netlink.u32(GROUP, GROUP_POD),
-        netlink.u32(NET_NS_FD, netns),
+    peer = b"".join(
+        (
+            header(pod),
+            netlink.text(IFNAME, link.name),
+            _MAC_HEADER,
+            mac_bytes(link.mac),
+            _AFTER_MAC,
+            mtu,
+            netlink.u32(NET_NS_FD, netns),
+        )
     )
+    # LINKINFO { "veth", INFO_DATA { PEER { peer } } }
+    inner = len(peer) + 4
     body = (
         header(host, IFF_UP, IFF_UP),
         netlink.text(IFNAME, link.host_name),
         mtu,
         netlink.u32(MASTER, master),
-        netlink.u32(GROUP, GROUP_GUARDED if link.anti_spoof else GROUP_PORT),
-        netlink.nested(
-            LINKINFO,
-            netlink.text(INFO_KIND, "veth"),
-            netlink.nested(INFO_DATA, netlink.nested(_PEER, *peer)),
-        ),
+        _GUARDED_GROUP if link.anti_spoof else _PORT_GROUP,
+        _head(inner + 4 + len(_VETH) + 4, LINKINFO | netlink.NESTED),
+        _VETH,
+        _head(inner + 4, INFO_DATA | netlink.NESTED),
+        _head(inner, _PEER | netlink.NESTED),
+        peer,
     )
     return Request(NEWLINK, CREATE, b"".join(body), ("make %s on %s", link.name, link.master))
 
@@ -159,13 +171,13 @@ def delete_doomed(names: Collection[str]) -> Request:
 
 def get(index: int, name: str) -> Request:
     """Read one link."""
-    body = header(index) + netlink.u32(EXT_MASK, SKIP_STATS)
+    body = header(index) + _SKIP_STATS
     return Request(GETLINK, netlink.REQUEST, body, ("read %s", name))
 
 
 def get_all() -> Request:
     """Read all links of a namespace."""
-    body = header() + netlink.u32(EXT_MASK, SKIP_STATS)
+    body = header() + _SKIP_STATS
     return Request(GETLINK, netlink.DUMP, body, ("list the links",))
 
 

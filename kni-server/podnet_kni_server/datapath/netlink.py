@@ -58,11 +58,6 @@ def nested(kind: int, *parts: bytes) -> bytes:
     return attr(kind | NESTED, b"".join(parts))
 
 
-def message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
-    """One message. Bodies are made of a fixed part and attributes, which are padded already."""
-    return HEADER.pack(len(body) + 16, kind, flags, sequence, 0) + body
-
-
 def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     """(type, flags, sequence, body) of each message in what one recv gave."""
     at, end = 0, len(data)
@@ -88,15 +83,22 @@ def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
     return found
 
 
-def items(data: bytes) -> Iterator[bytes]:
-    """The values of a list of attributes, whatever their types."""
-    at, end = 0, len(data)
-    while at + 4 <= end:
-        size, _ = _ATTR.unpack_from(data, at)
+def pick(data: bytes, at: int, wanted: frozenset[int]) -> dict[int, bytes]:
+    """Like attributes(), but only those of the `wanted` types, and no further than the last of them."""
+    found: dict[int, bytes] = {}
+    end = len(data)
+    missing = len(wanted)
+    unpack = _ATTR.unpack_from
+    while at + 4 <= end and missing:
+        size, kind = unpack(data, at)
         if size < 4 or at + size > end:
-            return
-        yield data[at + 4 : at + size]
+            break
+        kind &= TYPE_MASK
+        if kind in wanted and kind not in found:
+            found[kind] = data[at + 4 : at + size]
+            missing -= 1
         at += (size + 3) & ~3
+    return found
 
 
 def error(body: bytes, flags: int) -> tuple[int, str]:

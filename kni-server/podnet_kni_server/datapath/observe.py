@@ -9,10 +9,8 @@ from podnet_kni_server.datapath.channel import Channel
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.model import Interface, Link, Observed
 
-_OPERSTATE = 16
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(slots=True)
 class Seen:
     """One link, as read; `peer` is the index that IFLA_LINK names (a veth's other end, a macvlan's uplink)."""
 
@@ -40,12 +38,13 @@ class Seen:
 
 
 _HEADER = struct.Struct("=BxHiII")
+_WANTED = frozenset((links.IFNAME, links.ADDRESS, links.MTU, links.MASTER, links.LINK, links.GROUP, links.LINKINFO))
 
 
 def parse_link(body: bytes) -> Seen:
     """A link out of the body of an RTM_NEWLINK or RTM_DELLINK."""
     _, _, index, flags, _ = _HEADER.unpack_from(body)
-    found = netlink.attributes(body, 16)
+    found = netlink.pick(body, 16, _WANTED)
     info = netlink.attributes(found.get(links.LINKINFO, b""))
     return Seen(
         index,
@@ -61,12 +60,21 @@ def parse_link(body: bytes) -> Seen:
     )
 
 
-def parse_addresses(bodies: Iterable[bytes]) -> dict[int, list[Interface]]:
-    """Addresses by index of the link, in the kernel's order."""
+def parse_addresses(
+    bodies: Iterable[bytes], known: Iterable[Interface] = (), only: Collection[int] | None = None
+) -> dict[int, list[Interface]]:  # fmt: skip
+    """Addresses by index of the link, in the kernel's order; of the links in `only` where that is given.
+
+    An address that equals one of `known` is that object: making one anew takes longer than all the rest.
+    """
+    by_bytes = {(address.packed, address.network.prefixlen): address for address in known}
     found: dict[int, list[Interface]] = {}
     for body in bodies:
-        if parsed := inet.parse_address(body):
-            found.setdefault(parsed[0], []).append(parsed[1])
+        index = inet.link_of_address(body)
+        if only is None or index in only:
+            address = inet.parse_address(body, by_bytes)
+            if address is not None:
+                found.setdefault(index, []).append(address)
     return found
 
 

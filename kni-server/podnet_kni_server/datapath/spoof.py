@@ -74,17 +74,21 @@ def keys(link: Link) -> tuple[list[bytes], list[bytes]]:
     return four, [port + packed for packed in sorted(six)]
 
 
-def _elements(kind: int, flags: int, where: str, names: list[bytes], what: tuple[object, ...]) -> Request:
-    elements = b"".join(
-        netlink.nested(_LIST_ELEMENT, netlink.nested(_ELEMENT_KEY, netlink.attr(_DATA_VALUE, key))) for key in names
-    )
-    body = (
-        _HEADER
-        + netlink.text(_LIST_TABLE, TABLE)
-        + netlink.text(_LIST_SET, where)
-        + netlink.nested(_LIST_ELEMENTS, elements)
-    )
-    return Request(kind, netlink.REQUEST | flags, body, what)
+def _prefix(where: str, key_size: int) -> tuple[bytes, bytes]:
+    """What stands before the elements of a set, and before the key of each (its three headers)."""
+    headers = netlink.nested(_LIST_ELEMENT, netlink.nested(_ELEMENT_KEY, netlink.attr(_DATA_VALUE, bytes(key_size))))
+    return _HEADER + netlink.text(_LIST_TABLE, TABLE) + netlink.text(_LIST_SET, where), headers[:-key_size]
+
+
+_PREFIX4, _PREFIX6 = _prefix(SET4, 28), _prefix(SET6, 40)
+
+
+def _elements(
+    kind: int, flags: int, prefix: tuple[bytes, bytes], keys_: list[bytes], what: tuple[object, ...]
+) -> Request:  # fmt: skip
+    head, before = prefix
+    elements = netlink.nested(_LIST_ELEMENTS, before, before.join(keys_))
+    return Request(kind, netlink.REQUEST | flags, head + elements, what)
 
 
 def guard(guarded: list[Link]) -> list[Request]:
@@ -119,7 +123,7 @@ def _gather(guarded: list[Link]) -> tuple[list[bytes], list[bytes]]:
 def _transaction(
     kind: int, flags: int, four: list[bytes], six: list[bytes], what: tuple[object, ...]
 ) -> list[Request]:  # fmt: skip
-    middle = [_elements(kind, flags, name, own, what) for name, own in ((SET4, four), (SET6, six)) if own]
+    middle = [_elements(kind, flags, prefix, own, what) for prefix, own in ((_PREFIX4, four), (_PREFIX6, six)) if own]
     return [_BEGIN, *middle, _END]
 
 

@@ -85,9 +85,12 @@ class Worker:
         """The node's namespace; the thread enters it when it is first asked for."""
         if self._home < 0:
             if self._node_netns is not None:
-                with _opened(self._node_netns) as fd:
+                fd = _open(self._node_netns)
+                try:
                     setns(fd)
-            self._home = os.open(_OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
+                finally:
+                    os.close(fd)
+            self._home = _open(_OWN_NETNS)
         return self._home
 
     @contextlib.contextmanager
@@ -100,26 +103,24 @@ class Worker:
         finally:
             self._return(home)
 
-    @contextlib.contextmanager
-    def pod(self, netns_path: str) -> Iterator["Pod"]:
-        """A Pod's namespace with a channel in it; the thread itself is at home again."""
-        with _opened(netns_path) as fd:
-            with self._visit(fd, netns_path):
-                channel = Channel()
-            try:
-                yield Pod(self, fd, netns_path, channel)
-            finally:
-                channel.close()
+    def pod(self, netns_path: str) -> "Pod":
+        """A Pod's namespace with a channel in it, for a with block; the thread itself is at home again."""
+        fd = _open(netns_path)
+        try:
+            return Pod(self, fd, netns_path, self.visit(fd, netns_path, Channel))
+        except BaseException:
+            os.close(fd)
+            raise
 
-    @contextlib.contextmanager
-    def _visit(self, fd: int, netns_path: str) -> Iterator[None]:
+    def visit(self, fd: int, netns_path: str, function: Callable[..., T], *arguments: object) -> T:
+        """Run `function` inside the namespace behind `fd`."""
         home = self.home
         try:
             setns(fd)
         except OSError as error:
             raise DatapathError(f"cannot enter {netns_path}: {error.strerror}") from error
         try:
-            yield
+            return function(*arguments)
         finally:
             self._return(home)
 
@@ -141,10 +142,16 @@ class Pod:
         self.fd = fd
         self.channel = channel
 
+    def __enter__(self) -> "Pod":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.channel.close()
+        os.close(self.fd)
+
     def sysctl(self, name: str, value: str) -> str:
         """Set a kernel parameter of the namespace and answer what it was. `name` is its path under /proc/sys."""
-        with self._worker._visit(self.fd, self._path):
-            return sysctl(name, value)
+        return self._worker.visit(self.fd, self._path, sysctl, name, value)
 
 
 def sysctl(name: str, value: str) -> str:
@@ -159,16 +166,11 @@ def sysctl(name: str, value: str) -> str:
     return former
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
+def _open(path: str) -> int:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise NetnsMissing(f"cannot open the namespace {path}: {error.strerror}") from error
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:

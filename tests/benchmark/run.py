@@ -1,0 +1,207 @@
+"""One attach and one detach inside the hook, against a C program that does the same (floor.c), interleaved.
+
+`python tests/benchmark/run.py [ROUNDS]` as root, or through pytest (test_attach.py). Each round makes two
+fresh namespaces, attaches a veth with IPv4, IPv6, a route and anti-spoofing to each, in changing order, and
+detaches it. Prints a table and writes build/bench.json: a list of {name, value, unit, baseline, ratio, p99}.
+The datapath is measured where a hook would call it: around `await datapath.attach`, in the event loop.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
+from pathlib import Path
+
+from podnet_kni_server.datapath.kernel import KernelDatapath
+from podnet_kni_server.datapath.model import Link, NodeLink, Route, host_name
+
+HERE = Path(__file__).parent
+OUTPUT = HERE.parents[1] / "build" / "bench.json"
+NODE = "podnet-bench-node"
+PODS = ("podnet-bench-c", "podnet-bench-py")
+BRIDGE = "bench0"
+GATEWAY = IPv4Address("10.77.0.1")
+ROUTE = IPv4Network("10.78.0.0/16")
+GOAL = 1.3
+WARM_UP = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured thing, in milliseconds."""
+
+    name: str
+    ours: list[float]
+    floor: list[float]
+
+    def record(self) -> dict[str, object]:
+        """As it stands in bench.json."""
+        value, baseline = statistics.median(self.ours), statistics.median(self.floor)
+        return {
+            "name": self.name,
+            "value": round(value, 4),
+            "unit": "ms",
+            "baseline": round(baseline, 4),
+            "ratio": round(value / baseline, 3),
+            "p99": round(_p99(self.ours), 4),
+            "baseline_p99": round(_p99(self.floor), 4),
+        }
+
+
+def _p99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100)[98]
+
+
+class Floor:
+    """The C program, inside the namespace that plays the node."""
+
+    def __init__(self, program: Path) -> None:
+        self._process = subprocess.Popen(
+            ["ip", "netns", "exec", NODE, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, *words: object) -> float:
+        """Milliseconds that one command took."""
+        pipes = self._process
+        assert pipes.stdin is not None
+        assert pipes.stdout is not None
+        pipes.stdin.write(" ".join(map(str, words)) + "\n")
+        pipes.stdin.flush()
+        answer = pipes.stdout.readline().split()
+        if not answer or answer[0] != "ok":
+            raise RuntimeError(f"cannot measure the floor: {' '.join(answer) or 'the program ended'}")
+        return int(answer[1]) / 1e6
+
+    def close(self) -> None:
+        """End the program."""
+        self._process.communicate()
+
+
+def compiled() -> Path:
+    """floor.c as a program, kept in the user's cache under a hash of its source."""
+    source = HERE / "floor.c"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podnet"
+    program = cache / f"floor-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}"
+    if not program.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        fresh = program.with_suffix(f".{os.getpid()}")
+        subprocess.run(["cc", "-O2", "-o", str(fresh), str(source)], check=True)
+        fresh.rename(program)
+    return program
+
+
+@contextlib.contextmanager
+def namespaces(*names: str) -> Iterator[None]:
+    """Fresh namespaces, gone afterwards."""
+    for name in names:
+        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+        subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        yield
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+def _link(number: int, guarded: bool) -> Link:
+    high, low = divmod(number % 60000 + 10, 250)
+    return Link(
+        kind="veth",
+        name="net1",
+        host_name=host_name(f"bench-{number}", "net1"),
+        master=BRIDGE,
+        mac=f"02:00:00:00:{high:02x}:{low:02x}",
+        mtu=1500,
+        addresses=(IPv4Interface(f"10.77.{high}.{low + 2}/16"), IPv6Interface(f"fd00:77::{high:x}:{low + 2:x}/64")),
+        routes=(Route(ROUTE, GATEWAY),),
+        default_gateways=(),
+        anti_spoof=guarded,
+    )
+
+
+def _floor_attach(floor: Floor, link: Link) -> float:
+    four, six = link.addresses
+    words = (link.host_name, link.name, BRIDGE, link.mac, four, six, ROUTE, GATEWAY, int(link.anti_spoof))
+    return floor.ask("attach", f"/run/netns/{PODS[0]}", *words)
+
+
+async def _ours_attach(datapath: KernelDatapath, link: Link) -> float:
+    begin = time.perf_counter()
+    await datapath.attach(f"/run/netns/{PODS[1]}", [link])
+    return (time.perf_counter() - begin) * 1e3
+
+
+async def _ours_detach(datapath: KernelDatapath, link: Link) -> float:
+    begin = time.perf_counter()
+    await datapath.detach(f"/run/netns/{PODS[1]}", [link])
+    return (time.perf_counter() - begin) * 1e3
+
+
+async def measure(rounds: int, guarded: bool) -> list[Row]:
+    """Rows for attach and detach."""
+    suffix = ", anti-spoofing" if guarded else ""
+    attach, detach = Row(f"attach{suffix}", [], []), Row(f"detach{suffix}", [], [])
+    with namespaces(NODE):
+        datapath = KernelDatapath(f"/run/netns/{NODE}")
+        await datapath.ensure_node([NodeLink("bridge", BRIDGE)])
+        floor = Floor(compiled())
+        try:
+            for number in range(-WARM_UP, rounds):
+                links = _link(2 * number + 100, guarded), _link(2 * number + 101, guarded)
+                with namespaces(*PODS):
+                    if number % 2:
+                        c = _floor_attach(floor, links[0])
+                        ours = await _ours_attach(datapath, links[1])
+                    else:
+                        ours = await _ours_attach(datapath, links[1])
+                        c = _floor_attach(floor, links[0])
+                    four, six = links[0].addresses
+                    c_off = floor.ask("detach", links[0].host_name, links[0].mac, four, six, int(guarded))
+                    ours_off = await _ours_detach(datapath, links[1])
+                if number >= 0:
+                    attach.ours.append(ours)
+                    attach.floor.append(c)
+                    detach.ours.append(ours_off)
+                    detach.floor.append(c_off)
+        finally:
+            floor.close()
+            await datapath.close()
+    return [attach, detach]
+
+
+def write(records: list[dict[str, object]]) -> None:
+    """Put `records` into build/bench.json, in place of those of the same names; others stay."""
+    OUTPUT.parent.mkdir(exist_ok=True)
+    former = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else []
+    names = {record["name"] for record in records}
+    kept = [record for record in former if record["name"] not in names]
+    OUTPUT.write_text(json.dumps([*kept, *records], indent=2) + "\n")
+
+
+def table(records: list[dict[str, object]]) -> str:
+    """`records` for people."""
+    columns = ("name", "value", "p99", "baseline", "baseline_p99", "unit", "ratio")
+    rows = [columns, *(tuple(str(record[column]) for column in columns) for record in records)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(columns))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def run(rounds: int) -> list[dict[str, object]]:
+    """Measure, print, write."""
+    rows = [row for guarded in (False, True) for row in asyncio.run(measure(rounds, guarded))]
+    records = [row.record() for row in rows]
+    print("\n" + table(records))
+    write(records)
+    return records
+
+
+if __name__ == "__main__":
+    run(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
