@@ -150,17 +150,29 @@ def _dependencies(base: pathlib.Path) -> oci.Blob:
 
 def _project(base: pathlib.Path) -> oci.Blob:
     """The layer of our own packages and their console scripts; it lives in the checkout that it is made from."""
-    target = paths.BUILD / "image"
-    layer = target / "layer.tar"
-    stamp = target / "sources"
-    digest = _sources_digest(base.name)
-    if not (layer.exists() and stamp.exists() and stamp.read_text() == digest):
-        with progress.step("making the layer of the project"):
-            shutil.rmtree(target, ignore_errors=True)
-            target.mkdir(parents=True)
-            _install(base, target, [str(path) for path in wheels(target / "wheels")])
-            stamp.write_text(digest)
-    return oci.blob(layer)
+    made = paths.BUILD / "image"
+    with paths.locked(f"image-{_digest(str(made))}"):
+        target = made / _sources_digest(base.name)
+        if not target.exists():
+            with progress.step("making the layer of the project"):
+                _make_project(base, target)
+        _keep_newest(made)
+        return oci.blob(target / "layer.tar")
+
+
+def _make_project(base: pathlib.Path, target: pathlib.Path) -> None:
+    partial = target.with_name("partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    _install(base, partial, [str(path) for path in wheels(partial / "wheels")])
+    partial.rename(target)
+
+
+def _keep_newest(made: pathlib.Path, count: int = 4) -> None:
+    """Removes old layers; some stay, because another run may be sending one to its nodes."""
+    newest_first = sorted(made.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first[count:]:
+        shutil.rmtree(path)
 
 
 def _install(base: pathlib.Path, target: pathlib.Path, what: list[str]) -> None:
@@ -216,7 +228,7 @@ def _sources_digest(*more: str) -> str:
         for path in sorted((paths.CHECKOUT / room).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(str(path).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:12]
 
 
 def _digest(*texts: str) -> str:

@@ -135,6 +135,11 @@ def build_all() -> None:
         build(component)
 
 
+def available() -> bool:
+    """Whether a cluster's programs are there or can be built."""
+    return shutil.which("go") is not None or all((paths.cache() / one.key).exists() for one in CLUSTER)
+
+
 def module_directory(component: Component) -> pathlib.Path:
     """Where the module's own files lie (kind's node image files, for one)."""
     return pathlib.Path(_download(component)["Dir"])

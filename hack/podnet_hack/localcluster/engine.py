@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 
 from podnet_hack import command, errors, packages
-from podnet_hack.localcluster import daemon
+from podnet_hack.localcluster import components, daemon
 
 ANSWER_SECONDS = 10
 
@@ -75,7 +75,7 @@ def _is_podman_in_disguise(program: str) -> bool:
 
 
 def _check_that_we_can() -> None:
-    if not packages.can_install() or shutil.which("go") is None:
+    if not (packages.can_install() and components.available()):
         raise errors.MissingError(
             "cannot make a local cluster: neither Docker nor Podman answers, and making an engine of our own"
             " needs root on Debian and a Go toolchain (package golang)"
