@@ -12,9 +12,9 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from podnet_api import names
+from podnet_api import names, networks
 
-from podnet_hack import command, errors, paths
+from podnet_hack import errors, paths
 from podnet_hack.localcluster import cluster, engine
 
 SYSTEM = "podnet-system"
@@ -71,7 +71,7 @@ class World:
         text = self.kubectl("get", kind, name, "--output=json", "--ignore-not-found")
         return json.loads(text) if text else None
 
-    def list(self, kind: str, *argv: str) -> Sequence[Object]:
+    def all_of(self, kind: str, *argv: str) -> Sequence[Object]:
         """The objects of a kind; ``argv`` are kubectl's flags, e.g. a selector."""
         found: list[Object] = json.loads(self.kubectl("get", kind, "--output=json", *argv))["items"]
         return found
@@ -121,7 +121,7 @@ class World:
     def kni_server(self, node: str) -> Object | None:
         """The Pod of the KNI server of a node."""
         flags = ("--selector", KNI_SERVER, f"--field-selector=spec.nodeName={node}")
-        return next(iter(self.in_namespace(SYSTEM).list("pods", *flags)), None)
+        return next(iter(self.in_namespace(SYSTEM).all_of("pods", *flags)), None)
 
     def start(self, *argv: str) -> "subprocess.Popen[str]":
         """Starts kubectl and does not wait for it."""
@@ -170,3 +170,12 @@ def runs_container(pod: Object) -> bool:
     """Whether any container of a Pod has started."""
     states = pod.get("status", {}).get("containerStatuses", ())
     return any("running" in one.get("state", {}) for one in states)
+
+
+def wanted_interfaces(pod: Object) -> list[str]:
+    """The interfaces that a Pod's list of networks asks for, beside the cluster's own."""
+    text = pod["metadata"].get("annotations", {}).get(names.NETWORKS_ANNOTATION)
+    if not text:
+        return []
+    listed = networks.parse(text)
+    return [name for name in networks.interface_names(listed) if name != names.DEFAULT_INTERFACE]
