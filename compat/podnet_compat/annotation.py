@@ -154,6 +154,8 @@ def _selection(selection: Selection, pattern: re.Pattern[str], notes: Notes) -> 
 
 def _named(selection: Selection, pattern: re.Pattern[str], notes: Notes) -> bool:
     at = f"{selection.path}.name"
+    if notes.faulty(at):
+        return False
     if not selection.name:
         notes.fault(at, "an entry must name a NetworkAttachmentDefinition", type_=FaultType.REQUIRED)
         return False

@@ -18,7 +18,7 @@ def sets(reader: Reader) -> list[list[kni.Range]]:
     """The sets of ranges; the one written without ``ranges`` comes first."""
     plain = [_range(reader)] if reader.string("subnet") else []
     reader.accept("rangeStart", "rangeEnd", "gateway")
-    if not plain:
+    if not reader.has("subnet") and reader.has("ranges"):
         reader.refuse("rangeStart", "rangeEnd", "gateway", why="needs a subnet beside it")
     listed = [[_listed(item) for item in items] for items in reader.sets("ranges")]
     reader.ignore("dataDir", why="podnet keeps its own record of addresses")

@@ -112,9 +112,9 @@ def _typed(plugin: Reader, notes: Notes) -> Reader | None:
     if kind in datapath.MAKERS:
         return plugin
     at = plugin.at("type")
-    if not kind:
+    if not kind and not notes.faulty(at):
         notes.fault(at, "the configuration must name the type of a plugin")
-    else:
+    elif kind:
         notes.unsupported(at, kind, f"compat covers {', '.join(datapath.MAKERS)}, and no other plugin yet")
     return None
 

@@ -30,6 +30,10 @@ class Notes:
         """Refuse."""
         self.faults.append(Fault(path, type_, message, value))
 
+    def faulty(self, path: str) -> bool:
+        """Whether ``path`` is refused already, so that nothing more need be said of it."""
+        return any(fault.path == path for fault in self.faults)
+
     def unsupported(self, path: str, value: object = None, message: str = NOT_COVERED) -> None:
         """Refuse what is right but not covered."""
         self.fault(path, message, value, FaultType.NOT_SUPPORTED)

@@ -23,8 +23,9 @@ _RANGE = ("range_start", "range_end", "exclude")
 def sets(reader: Reader) -> list[list[kni.Range]]:
     """The ranges, each a set of its own, because each gives a Pod one address."""
     plain = [_range(reader)] if reader.string("range") else []
-    if not plain:
+    if not plain and reader.has("ipRanges"):
         reader.refuse(*_RANGE, why="needs a range beside it")
+    reader.accept(*_RANGE)
     listed = [_listed(item) for item in reader.children("ipRanges")]
     reader.ignore(*_BACKEND, why="it configures the whereabouts program, which is not used")
     reader.ignore(
