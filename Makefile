@@ -18,9 +18,10 @@ endif
 RUN := $(UV) run --no-sync
 HACK := $(RUN) python -m podnet_hack
 PYTEST := $(RUN) pytest
+ROOMS := api kni-server scheduler-extender compat tests hack
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint generate unit netns e2e test bench image cluster-up cluster-down demo demo-down
+.PHONY: help setup lint generate unit nri apiserver netns e2e test bench image cluster-up cluster-down demo demo-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +38,7 @@ $(OWN_UV):
 	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet uv==$(UV_VERSION)
 
 lint: setup ## ruff, mypy and the import rules
-	@status=0; for check in "ruff check ." "ruff format --check ." "mypy ." "lint-imports"; do \
+	@status=0; for check in "ruff check ." "ruff format --check ." "mypy $(ROOMS)" "lint-imports"; do \
 		echo "$$check"; $(RUN) $$check || status=1; done; exit $$status
 
 generate: setup ## write what is generated from the types: CRDs, gRPC code, reference pages
@@ -46,6 +47,12 @@ generate: setup ## write what is generated from the types: CRDs, gRPC code, refe
 unit: setup ## tests that need nothing but Python
 	$(PYTEST) tests/unit
 
+nri: setup ## the NRI client against containerd's own runtime side (Go)
+	$(PYTEST) tests/nri
+
+apiserver: setup ## the example objects against a real API server
+	$(PYTEST) tests/apiserver
+
 netns: setup ## tests against the real kernel, in network namespaces (root)
 	$(HACK).packages ip nft
 	$(PYTEST) tests/netns
@@ -53,11 +60,12 @@ netns: setup ## tests against the real kernel, in network namespaces (root)
 e2e: setup ## tests in a real cluster of their own (KEEP=1 leaves it up)
 	$(PYTEST) tests/e2e
 
-test: setup ## lint, unit, netns and e2e, and one summary
-	@$(HACK).parts lint unit netns e2e
+test: setup ## all of these, and one summary
+	@$(HACK).parts lint unit nri apiserver netns e2e
 
-bench: setup ## measurements, in the cluster of make demo or cluster-up
-	$(PYTEST) tests/benchmark
+bench: setup ## measurements against the kernel floor (root), written to build/bench.json
+	$(HACK).packages cc ip nft
+	$(RUN) python tests/benchmark/run.py
 
 image: setup ## build the images
 	@$(HACK).image build

@@ -23,7 +23,7 @@ class Outcome:
 
     def __str__(self) -> str:
         verdict = "passed" if self.passed else "FAILED"
-        return f"  {self.part:<8}{verdict}  {self.seconds:7.1f} s  {self.last_line}"
+        return f"  {self.part:<10}{verdict}  {self.seconds:7.1f} s  {self.last_line}"
 
 
 def run(part: str) -> Outcome:
