@@ -1,0 +1,111 @@
+"""Explain: the verdict on a waiting Pod in words, with names. For its condition, its Events and /explain.
+
+Pure. The words stay the same while the situation does: no counts that move, names in order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from podnet_scheduler_extender import filter, refusals
+from podnet_scheduler_extender.demand import Need, Resolution
+from podnet_scheduler_extender.filter import Verdict
+from podnet_scheduler_extender.ledger import Ledger
+from podnet_scheduler_extender.refusals import Refusal
+from podnet_scheduler_extender.snapshot import Snapshot
+
+_NAMES = 5
+_LONGEST = 1000
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Whether some node fits; if none, why: ``reason`` is a word of podnet_api.reasons."""
+
+    fits: bool
+    reason: str = ""
+    message: str = ""
+
+
+def explain(resolution: Resolution, offered: Collection[str] | None, snapshot: Snapshot, ledger: Ledger) -> Explanation:
+    """The verdict on a Pod over the nodes that kube-scheduler last offered; None: over all nodes."""
+    if resolution.faults:
+        faults = list(dict.fromkeys(fault.message for fault in resolution.faults))
+        return _no(resolution.faults[0].refusal, "; ".join(faults))
+    nodes = sorted(snapshot.nodes) if offered is None else sorted(offered)
+    verdict = filter.judge(resolution, nodes, snapshot, ledger)
+    if verdict.fitting:
+        return Explanation(True)
+    return _no(*_why(resolution, verdict, snapshot))
+
+
+def _no(refusal: Refusal, message: str) -> Explanation:
+    return Explanation(False, refusal.reason, _cut(message, _LONGEST - len(refusal.advice)) + "; " + refusal.advice)
+
+
+def _why(resolution: Resolution, verdict: Verdict, snapshot: Snapshot) -> tuple[Refusal, str]:
+    """The refusal that most of the nodes share which have all networks; else where the networks are."""
+    full = {node: why for node, why in verdict.refused.items() if why is not refusals.NOT_ON_NODE}
+    if not full:
+        return refusals.NOT_ON_NODE, _whereabouts(resolution.demand.networks, snapshot)
+    counts = Counter(why for why in refusals.REASONS for node in full if full[node] is why)
+    refusal = counts.most_common(1)[0][0]
+    parts = [f"{why.text}: {_list(n for n, w in full.items() if w is why)}" for why in counts]
+    details = "; ".join(text for need in resolution.demand.needs if (text := _stock(need, snapshot)))
+    return refusal, "no node with the networks has room for the Pod: " + "; ".join(parts) + _brackets(details)
+
+
+def _brackets(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def _stock(need: Need, snapshot: Snapshot) -> str:
+    """What the pool of a NetworkConfig holds in all."""
+    stock = snapshot.stocks.get(need.config)
+    families = stock.families if stock else {}
+    sizes = [f"{families[v].total} IPv{v} addresses" for v, _ in need.uses if v in families]
+    whose = " on each node" if any(families[v].per_node for v, _ in need.uses if v in families) else ""
+    return f"the pool of {need.network} has {' and '.join(sizes)}{whose}" if sizes else ""
+
+
+def _whereabouts(networks: Iterable[str], snapshot: Snapshot) -> str:
+    """Each network and its nodes. A node with all of them that was not asked about has other faults."""
+    ready = [{node for node, entry in snapshot.on(network).items() if entry.ready} for network in networks]
+    common = set.intersection(*ready) if ready else set()
+    if common:
+        return f"the networks are on {_list(common)}, which kube-scheduler refuses for other reasons"
+    return "no node has all networks of the Pod: " + "; ".join(_where(network, snapshot) for network in networks)
+
+
+def _where(network: str, snapshot: Snapshot) -> str:
+    entries = snapshot.on(network)
+    ready = [node for node, entry in entries.items() if entry.ready]
+    if ready:
+        return f"{network} is on {_list(ready)}"
+    if not entries:
+        return f"{network} is on no node"
+    node = min(entries)
+    entry = entries[node]
+    detail = f"{node}: {entry.reason}" + (f", {entry.message}" if entry.message else "")
+    return f"{network} is ready on no node ({detail})"
+
+
+def _list(nodes: Iterable[str]) -> str:
+    ordered = sorted(nodes)
+    text = ", ".join(ordered[:_NAMES])
+    return text if len(ordered) <= _NAMES else f"{text} and {len(ordered) - _NAMES} more"
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def report(pod: str, state: str, explanation: Explanation, verdict: Verdict) -> str:
+    """The page /explain: the Pod, the verdict, then a line for each node."""
+    lines = [f"Pod {pod}: {state}"]
+    lines.append("fits" if explanation.fits else f"waits: {explanation.reason}: {explanation.message}")
+    words = dict.fromkeys(verdict.fitting, "fits") | {node: why.text for node, why in verdict.refused.items()}
+    lines += [f"  {node}: {words[node]}" for node in sorted(words)]
+    return "\n".join(lines) + "\n"

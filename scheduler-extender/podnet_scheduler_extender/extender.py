@@ -1,0 +1,152 @@
+"""The extender itself: each verb as one function from request to answer, without waiting anywhere.
+
+``app`` calls it for kube-scheduler, ``wake`` for the waiting Pods. That nothing here awaits is what makes
+check and record one step: between the verdict of a filter call and its claim nothing else runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from podnet_api import core, names
+
+from podnet_scheduler_extender import demand, explain, filter, preempt, score, wire
+from podnet_scheduler_extender.cache import State
+from podnet_scheduler_extender.demand import Resolution
+from podnet_scheduler_extender.explain import Explanation
+from podnet_scheduler_extender.filter import Verdict
+from podnet_scheduler_extender.ledger import Ledger
+from podnet_scheduler_extender.metrics import Metrics
+from podnet_scheduler_extender.waiting import Action, Waiting
+
+log = logging.getLogger(__name__)
+
+_NOTHING = Resolution(demand.Demand(), (), frozenset())
+
+
+class Extender:
+    """State, ledger and waiting Pods, and the verbs over them. ``clock`` is a monotonic clock."""
+
+    def __init__(self, clock: Callable[[], float], ledger: Ledger) -> None:
+        self._clock = clock
+        self.ledger = ledger
+        self.waiting = Waiting()
+        self.metrics = Metrics()
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a waiting Pod might have another verdict now."""
+        self.state = State(self._settled, lambda: self.changed())
+
+    def filter(self, args: wire.Args) -> wire.FilterResult:
+        """/filter. Raises BadRequestError."""
+        pod, nodes = wire.pod_of(args), wire.named_nodes(args)
+        resolution = self._resolution(pod)
+        verdict = self._check_and_record(pod.metadata.uid, resolution, nodes)
+        self._count(pod, verdict)
+        failed = {node: why.text for node, why in verdict.refused.items() if not why.static}
+        unresolvable = {node: why.text for node, why in verdict.refused.items() if why.static}
+        return wire.answer(args, verdict.fitting, failed, unresolvable)
+
+    def _check_and_record(self, uid: str, resolution: Resolution, nodes: list[str]) -> Verdict:
+        """The critical section. Of a Pod that the watch shows bound already, the books speak."""
+        now = self._clock()
+        self.ledger.expire(now)
+        dropped = self.ledger.drop(uid)
+        verdict = filter.judge(resolution, nodes, self.state.snapshot, self.ledger)
+        if self.state.booked(uid) is None:
+            self.ledger.record(uid, verdict.fitting, resolution.demand, now)
+        if verdict.fitting:
+            self.waiting.forget(uid)
+        else:
+            self.waiting.refused(uid, self._known(nodes))
+        if dropped or not verdict.fitting:
+            self.changed()
+        return verdict
+
+    def prioritize(self, args: wire.Args) -> list[wire.HostPriority]:
+        """/prioritize. Raises BadRequestError."""
+        pod, nodes = wire.pod_of(args), wire.named_nodes(args)
+        asked = self._resolution(pod).demand
+        found = score.scores(asked, nodes, self.state.snapshot, self.ledger)
+        return [wire.HostPriority(node, points) for node, points in found]
+
+    def preempt(self, args: wire.PreemptionArgs) -> wire.PreemptionResult:
+        """/preempt. Raises BadRequestError."""
+        pod, candidates = wire.pod_of(args), args.candidates()
+        self.ledger.drop(pod.metadata.uid)
+        victims = {node: [victim.uid for victim in found.pods or []] for node, found in candidates.items()}
+        resolution, snapshot = self._resolution(pod), self.state.snapshot
+        kept = preempt.nodes_with_room(resolution, victims, self.state.booked, snapshot, self.ledger)
+        log.info("preempt Pod %s: %d of %d nodes", pod, len(kept), len(candidates))
+        return wire.PreemptionResult({node: found for node, found in candidates.items() if node in kept})
+
+    def explain(self, namespace: str, name: str) -> str | None:
+        """/explain: the page on a Pod with networks, or None when there is none of that name."""
+        tracked = self.state.find(namespace, name)
+        if tracked is None:
+            return None
+        pod, resolution = tracked.pod, tracked.resolution
+        verdict = filter.judge(resolution, sorted(self.state.snapshot.nodes), self.state.snapshot, self.ledger)
+        return explain.report(f"{namespace}/{name}", self._standing(pod), self._explain(pod), verdict)
+
+    def sweep(self, most: int) -> list[Action]:
+        """What is to be done about the waiting Pods now, at most ``most`` things. Those in flight are left out."""
+        now = self._clock()
+        self.ledger.expire(now)
+        seen: dict[object, Explanation] = {}
+
+        def verdict(pod: core.Pod) -> Explanation:
+            uid = pod.metadata.uid
+            tracked = self.state.tracked(uid)
+            resolution = tracked.resolution if tracked else _NOTHING
+            key = (resolution.demand, resolution.faults, self.waiting.offered(uid))
+            if key not in seen:  # replicas ask for the same thing
+                seen[key] = self._explain(pod)
+            return seen[key]
+
+        pods = [tracked.pod for tracked in self.state.waiting() if tracked.pod.metadata.uid not in self.ledger]
+        return self.waiting.sweep(pods, verdict, now, most)
+
+    def next_due(self) -> float | None:
+        """Seconds until a sweep is due although nothing changes."""
+        now = self._clock()
+        times = [time for time in (self.ledger.next_expiry, self.waiting.next_due(now)) if time is not None]
+        return max(0.0, min(times) - now) if times else None
+
+    def _explain(self, pod: core.Pod) -> Explanation:
+        tracked = self.state.tracked(pod.metadata.uid)
+        resolution = tracked.resolution if tracked else _NOTHING
+        offered = self.waiting.offered(pod.metadata.uid)
+        return explain.explain(resolution, offered, self.state.snapshot, self.ledger)
+
+    def _standing(self, pod: core.Pod) -> str:
+        if pod.finished:
+            return pod.status.phase
+        if pod.spec.node_name:
+            return f"on node {pod.spec.node_name}"
+        return "in flight" if pod.metadata.uid in self.ledger else "not bound"
+
+    def _resolution(self, pod: wire.Pod) -> Resolution:
+        text = pod.annotation(names.NETWORKS_ANNOTATION)
+        if text is None:
+            return _NOTHING
+        return demand.resolve(pod.metadata.namespace, text, self.state, host_network=pod.spec.host_network)
+
+    def _known(self, nodes: Iterable[str]) -> frozenset[str]:
+        """``nodes`` that have a NodeNetwork; names shared, because thousands of Pods may wait."""
+        return frozenset(sys.intern(node) for node in nodes if node in self.state.snapshot.nodes)
+
+    def _settled(self, uid: str) -> None:
+        self.waiting.forget(uid)
+        if self.ledger.drop(uid):
+            self.changed()
+
+    def _count(self, pod: wire.Pod, verdict: Verdict) -> None:
+        counts = Counter(why.text for why in verdict.refused.values())
+        for text, count in counts.items():
+            self.metrics.refused.labels(text).inc(count)
+        total = len(verdict.fitting) + len(verdict.refused)
+        refused = "".join(f", {count} {text}" for text, count in counts.items())
+        log.info("filter Pod %s: %d of %d nodes fit%s", pod, len(verdict.fitting), total, refused)

@@ -1,0 +1,144 @@
+"""podnet-scheduler-extender: one process beside kube-scheduler, made of supervised tasks.
+
+It serves the extender protocol on loopback at once (503 until the caches are filled, see ``app``) and,
+once they are, tells waiting Pods (``wake``). A task that fails ends the process, and the kubelet starts
+it anew; nothing is kept on disk.
+
+RBAC (ClusterRole):
+- group multinetwork.x-k8s.io: list, watch podnetworks, podnetworkattachments
+- group kni.multinetwork.x-k8s.io: list, watch networkconfigs, attachmentconfigs, nodenetworks, ipblocks
+- core: list, watch, patch pods; patch pods/status; create events
+
+kube-scheduler needs in its configuration: urlPrefix http://127.0.0.1:10261, filterVerb filter,
+prioritizeVerb prioritize, preemptVerb preempt, weight 1, nodeCacheCapable true, ignorable false,
+managedResources multinetwork.x-k8s.io/networks with ignoredByScheduler true.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+
+from aiohttp import web
+from podnet_api.errors import PodnetError
+from podnet_api.kube import Client, Credentials
+
+from podnet_scheduler_extender import app, ledger, wake
+from podnet_scheduler_extender.extender import Extender
+from podnet_scheduler_extender.watches import Watches
+
+log = logging.getLogger("podnet_scheduler_extender")
+
+LISTEN = "127.0.0.1:10261"
+_DEBUG_VERBOSITY = 4
+_SHUTDOWN_SECONDS = 5.0
+
+
+class ListenError(PodnetError):
+    """The address to listen on cannot be used."""
+
+
+def main() -> None:
+    """The program."""
+    args = arguments(sys.argv[1:])
+    level = "DEBUG" if args.verbosity >= _DEBUG_VERBOSITY else args.log_level.upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    failure = ""
+    try:
+        asyncio.run(_run(args))
+    except* PodnetError as group:
+        failure = _message(group)
+    sys.exit(failure or None)
+
+
+def _message(error: BaseException) -> str:
+    """What went wrong first, in a TaskGroup within a TaskGroup."""
+    return _message(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else str(error)
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="podnet-scheduler-extender", description="Places Pods by the networks that nodes have left."
+    )
+    parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
+    parser.add_argument("--listen", default=LISTEN, type=_address, help="address and port to serve (%(default)s)")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument("-v", dest="verbosity", type=int, default=0, help="as in Kubernetes; from 4 on: debug")
+    parser.add_argument(
+        "--claim-ttl",
+        type=_seconds,
+        default=ledger.TTL,
+        help="seconds after which a Pod that was placed but never bound no longer counts (%(default)s)",
+    )
+    return parser.parse_args(argv)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise argparse.ArgumentTypeError(f"cannot listen on {text!r}: say address:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _seconds(text: str) -> float:
+    """A positive number, with or without the unit that Go programs want."""
+    try:
+        value = float(text.removesuffix("s"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"cannot read {text!r} as a number of seconds")
+    return value
+
+
+async def _run(args: argparse.Namespace) -> None:
+    """Run until SIGTERM."""
+    work = asyncio.ensure_future(_serve(args))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+async def _serve(args: argparse.Namespace) -> None:
+    async with Client(Credentials.load(args.kubeconfig), wake.MANAGER) as client, asyncio.TaskGroup() as tasks:
+        extender = Extender(time.monotonic, ledger.Ledger(args.claim_ttl))
+        watches = Watches(client, extender.state)
+        waker = wake.Waker(extender, wake.KubeWriter(client))
+        extender.changed = waker.notify
+        _gauges(extender, watches)
+        watches.start(tasks)
+        tasks.create_task(_listen(extender, watches, args.listen), name="serve kube-scheduler")
+        await watches.synced()
+        log.info("ready")
+        await waker.run()
+
+
+def _gauges(extender: Extender, watches: Watches) -> None:
+    extender.metrics.gauge("claims", "Pods in flight.", lambda: len(extender.ledger))
+    extender.metrics.gauge("waiting_pods", "Pods that wait for networks.", lambda: len(extender.waiting))
+    extender.metrics.gauge("ready", "Whether all objects have been listed.", lambda: float(watches.ready()))
+
+
+async def _listen(extender: Extender, watches: Watches, address: tuple[str, int]) -> None:
+    runner = web.AppRunner(app.build(extender, watches.ready), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, *address).start()
+        log.info("listening on %s:%d", *address)
+        await asyncio.Event().wait()
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from error
+    finally:
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The extender protocol of kube-scheduler (k8s.io/kube-scheduler/extender/v1) as far as it is needed.
+
+JSON keys are Go names; inside the Pod they are those of the Kubernetes API. Everything may be absent or
+null: what cannot be answered becomes a BadRequestError, never a crash. Called by ``app``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+from msgspec import field
+from podnet_api.errors import PodnetError
+
+
+class BadRequestError(PodnetError):
+    """What was posted cannot be answered."""
+
+
+class PodMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """Of the Pod's metadata."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
+    """Of the Pod's spec."""
+
+    host_network: bool = False
+
+
+class Pod(msgspec.Struct, frozen=True, rename="camel"):
+    """The Pod to place."""
+
+    metadata: PodMeta = PodMeta()
+    spec: PodSpec = PodSpec()
+
+    def __str__(self) -> str:
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    def annotation(self, key: str) -> str | None:
+        """The value of an annotation, or None."""
+        return (self.metadata.annotations or {}).get(key)
+
+
+class _Named(msgspec.Struct, frozen=True):
+    metadata: PodMeta = PodMeta()
+
+
+class NodeList(msgspec.Struct, frozen=True):
+    """Whole Nodes, sent when nodeCacheCapable is false; handed back as they came."""
+
+    items: list[msgspec.Raw] | None = None
+
+
+class Args(msgspec.Struct, frozen=True, rename="pascal"):
+    """ExtenderArgs: of filter and prioritize."""
+
+    pod: Pod | None = None
+    nodes: NodeList | None = None
+    node_names: list[str] | None = None
+
+
+class FilterResult(msgspec.Struct, frozen=True, rename="pascal"):
+    """ExtenderFilterResult. ``error`` stays empty: it is for failures, not for "no node"."""
+
+    node_names: list[str] | None = None
+    nodes: NodeList | None = None
+    failed_nodes: dict[str, str] = {}
+    failed_and_unresolvable_nodes: dict[str, str] = {}
+    error: str = ""
+
+
+class HostPriority(msgspec.Struct, frozen=True, rename="pascal"):
+    """The score of one node, 0 to 10."""
+
+    host: str
+    score: int
+
+
+class MetaPod(msgspec.Struct, frozen=True):
+    """A victim by its uid."""
+
+    uid: str = field(name="UID", default="")
+
+
+class MetaVictims(msgspec.Struct, frozen=True):
+    """The Pods that kube-scheduler would evict from a node."""
+
+    pods: list[MetaPod] | None = field(name="Pods", default=None)
+    violations: int = field(name="NumPDBViolations", default=0)
+
+
+class Victims(msgspec.Struct, frozen=True):
+    """The same as whole Pods, sent when nodeCacheCapable is false."""
+
+    pods: list[_Named] | None = field(name="Pods", default=None)
+    violations: int = field(name="NumPDBViolations", default=0)
+
+    def meta(self) -> MetaVictims:
+        """By uid."""
+        return MetaVictims([MetaPod(pod.metadata.uid) for pod in self.pods or []], self.violations)
+
+
+class PreemptionArgs(msgspec.Struct, frozen=True, rename="pascal"):
+    """ExtenderPreemptionArgs."""
+
+    pod: Pod | None = None
+    node_name_to_victims: dict[str, Victims] | None = None
+    node_name_to_meta_victims: dict[str, MetaVictims] | None = None
+
+    def candidates(self) -> dict[str, MetaVictims]:
+        """Victims by node."""
+        if self.node_name_to_meta_victims is not None:
+            return self.node_name_to_meta_victims
+        return {node: victims.meta() for node, victims in (self.node_name_to_victims or {}).items()}
+
+
+class PreemptionResult(msgspec.Struct, frozen=True, rename="pascal"):
+    """ExtenderPreemptionResult: a node that is left out is no candidate any more."""
+
+    node_name_to_meta_victims: dict[str, MetaVictims]
+
+
+T = TypeVar("T", Args, PreemptionArgs)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """``body`` as ``kind``. Raises BadRequestError."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequestError(f"cannot read the request of kube-scheduler: {error}") from error
+
+
+def pod_of(args: Args | PreemptionArgs) -> Pod:
+    """The Pod of a request. Raises BadRequestError when there is none or it cannot be told from others."""
+    if args.pod is None:
+        raise BadRequestError("cannot answer kube-scheduler: the request has no Pod")
+    if not args.pod.metadata.uid:
+        raise BadRequestError(f"cannot place Pod {args.pod}: it has no uid")
+    return args.pod
+
+
+def named_nodes(args: Args) -> list[str]:
+    """The names of the nodes asked about. Raises BadRequestError."""
+    if args.node_names is not None or args.nodes is None:
+        return args.node_names or []
+    return [name for name, _ in _items(args.nodes)]
+
+
+def _items(nodes: NodeList) -> list[tuple[str, msgspec.Raw]]:
+    try:
+        return [(msgspec.json.decode(raw, type=_Named).metadata.name, raw) for raw in nodes.items or []]
+    except msgspec.DecodeError as error:
+        raise BadRequestError(f"cannot read the Nodes of kube-scheduler's request: {error}") from error
+
+
+def answer(args: Args, fitting: Iterable[str], failed: dict[str, str], unresolvable: dict[str, str]) -> FilterResult:
+    """The answer in the form of the question: names for names, Nodes for Nodes."""
+    if args.node_names is not None or args.nodes is None:
+        return FilterResult(list(fitting), None, failed, unresolvable)
+    kept = set(fitting)
+    nodes = NodeList([raw for name, raw in _items(args.nodes) if name in kept])
+    return FilterResult(None, nodes, failed, unresolvable)
+
+
+def encode(answer: FilterResult | PreemptionResult | list[HostPriority]) -> bytes:
+    """``answer`` as JSON."""
+    return msgspec.json.encode(answer)
