@@ -25,7 +25,7 @@ def make_nad(config: Any, name: str = "net1", namespace: str = "test", **annotat
     return Nad(metadata=meta, spec=NadSpec(config=text))
 
 
-def bridge(ipam: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
+def bridge(ipam: Any = None, **keys: Any) -> dict[str, Any]:
     return {
         "cniVersion": "0.3.1",
         "type": "bridge",
@@ -35,7 +35,7 @@ def bridge(ipam: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
     }
 
 
-def macvlan(ipam: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
+def macvlan(ipam: Any = None, **keys: Any) -> dict[str, Any]:
     return {
         "cniVersion": "1.0.0",
         "type": "macvlan",

@@ -26,7 +26,7 @@ def make_nad(config: Any, name: str = "net1", namespace: str = "test", **annotat
     return Nad(metadata=meta, spec=NadSpec(config=text))
 
 
-def bridge(ipam: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
+def bridge(ipam: Any = None, **keys: Any) -> dict[str, Any]:
     return {
         "cniVersion": "0.3.1",
         "type": "bridge",
@@ -36,7 +36,7 @@ def bridge(ipam: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
     }
 
 
-def macvlan(ipam: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
+def macvlan(ipam: Any = None, **keys: Any) -> dict[str, Any]:
     return {
         "cniVersion": "1.0.0",
         "type": "macvlan",
@@ -46,8 +46,10 @@ def macvlan(ipam: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
     }
 
 
-def make_pod(annotation: str | None = None, *, host_network: bool = False, **annotations: str) -> core.Pod:
-    given = {**annotations, **({} if annotation is None else {names.NETWORKS: annotation})}
+def make_pod(
+    annotation: str | None = None, others: dict[str, str] | None = None, *, host_network: bool = False
+) -> core.Pod:
+    given = {**(others or {}), **({} if annotation is None else {names.NETWORKS: annotation})}
     meta = ObjectMeta(name="web", namespace="test", annotations=given)
     return core.Pod(metadata=meta, spec=core.PodSpec(host_network=host_network))
 
@@ -228,7 +230,7 @@ def test_isolation(translate: Translate, text: str, message: str) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "a", "kube-system/a"])
 def test_the_default_network_cannot_be_replaced(text: str) -> None:
     with pytest.raises(InvalidError) as caught:
-        pods.read(make_pod(**{names.DEFAULT_NETWORK: text}), "test")
+        pods.read(make_pod(None, {names.DEFAULT_NETWORK: text}), "test")
     [fault] = caught.value.faults
     assert fault.path == "metadata.annotations[v1.multus-cni.io/default-network]"
     assert "cannot be replaced" in str(fault)
@@ -236,14 +238,14 @@ def test_the_default_network_cannot_be_replaced(text: str) -> None:
 
 @pytest.mark.parametrize(("key", "meant"), names.HISTORIC.items())
 def test_historic_keys_are_warned_of(key: str, meant: str) -> None:
-    wanted = pods.read(make_pod(**{key: "a"}), "test")
+    wanted = pods.read(make_pod(None, {key: "a"}), "test")
     assert wanted.selections == ()
     assert wanted.warnings == (f"metadata.annotations[{key}]: has no effect, did you mean {meant}?",)
 
 
 def test_host_network_and_static_pods_are_left_alone() -> None:
     assert "has no effect" in pods.read(make_pod("broken,", host_network=True), "test").warnings[0]
-    assert "static Pod" in pods.read(make_pod("a", **{names.MIRROR_POD: "x"}), "test").warnings[0]
+    assert "static Pod" in pods.read(make_pod("a", {names.MIRROR_POD: "x"}), "test").warnings[0]
 
 
 def test_our_own_list_is_known_again(translate: Translate) -> None:
