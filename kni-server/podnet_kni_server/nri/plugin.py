@@ -9,7 +9,7 @@ import dataclasses
 import logging
 import os
 import random
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from typing import NoReturn
 
 from podnet_kni_server.nri import errors, events, hooks, mux, session, types
@@ -60,7 +60,7 @@ async def run(
     """
     keeper = _Keeper(os.fspath(socket_path), handler, identity, _Changes(report), registration_timeout)
     async with asyncio.TaskGroup() as tasks:
-        await keeper.keep(hooks.Hooks(tasks), backoff)
+        await keeper.keep(tasks, backoff)
     raise AssertionError("unreachable: keep never returns")
 
 
@@ -74,11 +74,12 @@ class _Keeper:
     report: Report
     registration_timeout: float
 
-    async def keep(self, place: hooks.Hooks, backoff: Backoff) -> NoReturn:
+    async def keep(self, tasks: asyncio.TaskGroup, backoff: Backoff) -> NoReturn:
+        place = hooks.Hooks(tasks)
         delays = backoff.delays()
         while True:
             service = events.Events(self.handler, self.identity.policy)
-            reason = await _ended(self._serve(service, place))
+            reason = await _beside(tasks, _ended(self._serve(service, place)))
             self.report(State(connected=False, synchronized=False, reason=reason))
             if service.synchronized:
                 delays = backoff.delays()
@@ -88,6 +89,20 @@ class _Keeper:
         trunk = await connect(self.socket_path)
         connection = session.Session(trunk, service, place, self.report)
         await connection.run(self.identity, self.registration_timeout)
+
+
+async def _beside(tasks: asyncio.TaskGroup, work: Coroutine[object, object, str]) -> str:
+    """Wait for `work` in a task of its own.
+
+    Python 3.11: a task group that is cancelled while a child fails raises the failure and forgets the
+    cancellation. So the session's group may not live in the task that others cancel.
+    """
+    task = tasks.create_task(work, name="nri session")
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+    return task.result()
 
 
 async def _ended(serving: Awaitable[None]) -> str:

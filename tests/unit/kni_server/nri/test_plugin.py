@@ -364,3 +364,17 @@ def test_backoff_grows_to_a_bound(backoff: plugin.Backoff, tops: list[float]) ->
 def test_the_recorder_is_a_handler() -> None:
     handler: events.Handler = recorder.Recorder()
     assert handler
+
+
+@pytest.mark.parametrize("ticks", range(12))
+async def test_a_loss_does_not_swallow_the_end(socket_path: pathlib.Path, ticks: int) -> None:
+    """The loss and the cancellation meet inside the task group, in every order."""
+    async with fake.Runtime().listening(socket_path) as runtime:
+        task = asyncio.create_task(plugin.run(socket_path, recorder.Recorder()))
+        seen = await runtime.plugin()
+        seen.trunk.send_raw(b"\xff" * 8)
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
+        assert task.cancelled()
