@@ -99,7 +99,8 @@ class ApiServer:
         """One request as administrator, with strict fields; errors are answers, too."""
         query = {"fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
         url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind}
         data = None if body is None else json.dumps(body).encode()
         asked = urllib.request.Request(url, data, headers, method=method)
         tls = ssl.create_default_context(cadata=self.authority.decode())
@@ -127,13 +128,13 @@ def _spawn(log: pathlib.Path, *argv: object) -> subprocess.Popen[bytes]:
         return subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> int:
     process.terminate()
     try:
-        process.wait(10)
+        return process.wait(15)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return process.wait()
 
 
 def _programs() -> tuple[pathlib.Path, pathlib.Path]:
@@ -237,22 +238,36 @@ async def client(apiserver: ApiServer) -> AsyncIterator[Client]:
         yield opened
 
 
+Spawn = Callable[..., subprocess.Popen[bytes]]
+
+
 @pytest.fixture(scope="module")
-def webhook(apiserver: ApiServer) -> Iterator[ApiServer]:
+def spawn(apiserver: ApiServer) -> Iterator[Spawn]:
+    """Starts programs of podnet against the API server; they are ended after the module, and must end well."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(module: str, *flags: str, port: int = 0, until: str = "") -> subprocess.Popen[bytes]:
+        log = apiserver.directory / f"{module}.log"
+        words = [sys.executable, "-m", module, "--kubeconfig", apiserver.kubeconfig, "--port", port or free_port()]
+        started.append(_spawn(log, *words, *flags))
+        _wait(lambda: until in log.read_text(), started[-1], log)
+        return started[-1]
+
+    yield start
+    for process in started:
+        assert _end(process) == 0, "a program must end well when it is asked to"
+
+
+@pytest.fixture(scope="module")
+def webhook(apiserver: ApiServer, spawn: Spawn) -> Iterator[ApiServer]:
     """The API server with podnet-webhook as a process beside it, registered by URL."""
     port = free_port()
-    log = apiserver.directory / "podnet-webhook.log"
     configured = _register(apiserver, port)
-    words = [sys.executable, "-m", "podnet_api.webhook.main", "--kubeconfig", apiserver.kubeconfig]
-    process = _spawn(log, *words, "--namespace", "default", "--port", port)
-    try:
-        _wait(lambda: "serving" in log.read_text(), process, log)
-        time.sleep(1)  # the API server learns of the caBundle by a watch
-        yield apiserver
-    finally:
-        for path in configured:
-            apiserver.send("DELETE", path)
-        _end(process)
+    spawn("podnet_api.webhook.main", "--namespace", "default", port=port, until="serving")
+    time.sleep(1)  # the API server learns of the caBundle by a watch
+    yield apiserver
+    for path in configured:
+        apiserver.send("DELETE", path)
 
 
 def _register(server: ApiServer, port: int) -> list[str]:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
+
+NETWORKS = "multinetwork.x-k8s.io/networks"
+PLUGINS = "required-plugins.noderesource.dev"
+LABEL = "podnetwork.multinetwork.x-k8s.io/"
+PODS = "/api/v1/namespaces/default/pods"
+CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pods.multinetwork.x-k8s.io"
 
 
 def test_accepted(webhook: Any, valid: Any) -> None:
@@ -17,3 +25,130 @@ def test_refused(webhook: Any, invalid: Any) -> None:
         field, message = invalid.marks["field"], invalid.marks["message"]
         assert answer.body["reason"] == "Invalid"
         assert any(f == field and message in m for f, m in answer.causes), answer.causes
+
+
+def pod(networks: Any = None, **spec: Any) -> dict[str, Any]:
+    annotations = {} if networks is None else {NETWORKS: json.dumps(networks)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "made", "annotations": annotations},
+        "spec": {"containers": [{"name": "main", "image": "example.com/main:1"}], **spec},
+    }
+
+
+def made(webhook: Any, body: dict[str, Any]) -> dict[str, Any]:
+    answer = webhook.send("POST", PODS, body, dry_run=True)
+    assert answer.code == 201, answer.message
+    return dict(answer.body)
+
+
+def terms(body: dict[str, Any]) -> Any:
+    node = body["spec"]["affinity"]["nodeAffinity"]
+    return node["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+
+
+def ready(name: str) -> dict[str, Any]:
+    return {"key": LABEL + name, "operator": "In", "values": ["ready"]}
+
+
+def test_a_pod_gets_all_that_it_needs(webhook: Any) -> None:
+    found = made(webhook, pod([{"podNetworkName": "blue"}]))
+    assert json.loads(found["metadata"]["annotations"][NETWORKS]) == [
+        {"podNetworkName": "default", "interfaceName": "eth0"},
+        {"podNetworkName": "blue", "interfaceName": "net1"},
+    ]
+    assert found["metadata"]["annotations"][PLUGINS] == "[kni]"
+    assert terms(found) == [{"matchExpressions": [ready("blue")]}]
+    resources = found["spec"]["containers"][0]["resources"]
+    assert resources["limits"][NETWORKS] == resources["requests"][NETWORKS] == "1"
+
+
+def test_a_pod_without_networks_is_untouched(webhook: Any) -> None:
+    found = made(webhook, pod())
+    assert "annotations" not in found["metadata"]
+    assert not found["spec"].get("affinity")
+    assert found["spec"]["containers"][0]["resources"] == {}
+
+
+def test_only_default_costs_nothing(webhook: Any) -> None:
+    answer = webhook.send("POST", PODS, pod([]), dry_run=True)
+    assert any("the list is empty" in warning for warning in answer.warnings)
+    assert answer.body["metadata"]["annotations"] == {NETWORKS: '[{"podNetworkName":"default","interfaceName":"eth0"}]'}
+    assert answer.body["spec"]["containers"][0]["resources"] == {}
+
+
+def test_affinity_of_a_daemonset_stays(webhook: Any) -> None:
+    fields = [{"key": "metadata.name", "operator": "In", "values": ["worker-1"]}]
+    required = {"nodeSelectorTerms": [{"matchFields": fields}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    found = made(webhook, pod([{"podNetworkName": "blue"}], affinity=affinity))
+    assert terms(found) == [{"matchFields": fields, "matchExpressions": [ready("blue")]}]
+
+
+def test_an_attachment_leads_to_its_network(webhook: Any) -> None:
+    path = "/apis/multinetwork.x-k8s.io/v1alpha1/namespaces/default/podnetworkattachments"
+    body = {
+        "apiVersion": "multinetwork.x-k8s.io/v1alpha1",
+        "kind": "PodNetworkAttachment",
+        "metadata": {"name": "led"},
+        "spec": {"podNetworkName": "red"},
+    }
+    assert webhook.send("POST", path, body).code == 201
+    deadline = time.monotonic() + 10
+    while not (found := made(webhook, pod([{"podNetworkAttachmentName": "led"}])))["spec"].get("affinity"):
+        assert time.monotonic() < deadline
+    assert terms(found) == [{"matchExpressions": [ready("red")]}]
+    absent = made(webhook, pod([{"podNetworkAttachmentName": "absent"}]))
+    assert not absent["spec"].get("affinity")
+    assert NETWORKS in absent["spec"]["containers"][0]["resources"]["limits"]
+
+
+def test_applying_the_same_manifest_again_changes_nothing(webhook: Any) -> None:
+    body = pod([{"podNetworkName": "blue"}])
+    assert webhook.send("POST", PODS, body).code == 201
+    try:
+        again = webhook.send("PATCH", f"{PODS}/made", {"metadata": {"annotations": body["metadata"]["annotations"]}})
+        assert again.code == 200, again.message
+        assert len(json.loads(again.body["metadata"]["annotations"][NETWORKS])) == 2
+        for path in ("made", "made/status"):
+            gone = webhook.send("PATCH", f"{PODS}/{path}", {"metadata": {"annotations": {NETWORKS: None}}})
+            assert gone.code == 422, gone
+        labelled = webhook.send("PATCH", f"{PODS}/made", {"metadata": {"labels": {"a": "b"}}})
+        assert labelled.code == 200, labelled.message
+    finally:
+        webhook.send("DELETE", f"{PODS}/made", {"gracePeriodSeconds": 0})
+
+
+def test_the_refusal_reads_like_the_api_servers_own(webhook: Any) -> None:
+    answer = webhook.send("POST", PODS, pod([{"podNetworkName": "blue"}, {"podNetworkName": "blue"}]), dry_run=True)
+    assert answer.body["details"]["name"] == "made"
+    assert answer.body["details"]["kind"] == "Pod"
+    assert answer.message.endswith(
+        f'Pod "made" is invalid: metadata.annotations[{NETWORKS}][1].podNetworkName: '
+        'Duplicate value: "blue": a Pod attaches to each network at most once'
+    )
+
+
+def test_a_template_with_a_bad_list_gets_a_warning(webhook: Any) -> None:
+    template = {**pod([{"podNetworkName": "Blue"}])}
+    template["metadata"] = {"annotations": template["metadata"]["annotations"], "labels": {"a": "b"}}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "made"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {k: template[k] for k in ("metadata", "spec")}},
+    }
+    answer = webhook.send("POST", "/apis/apps/v1/namespaces/default/deployments", body, dry_run=True)
+    assert answer.code == 201, answer.message
+    assert any("spec.template.metadata.annotations" in warning for warning in answer.warnings), answer.warnings
+
+
+def test_a_reset_bundle_is_put_back(webhook: Any) -> None:
+    whole = webhook.send("GET", CONFIGURATION).body
+    bundle = whole["webhooks"][0]["clientConfig"].pop("caBundle")
+    assert webhook.send("PUT", CONFIGURATION, whole).code == 200
+    deadline = time.monotonic() + 10
+    while webhook.send("GET", CONFIGURATION).body["webhooks"][0]["clientConfig"].get("caBundle") != bundle:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

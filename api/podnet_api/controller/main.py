@@ -1,0 +1,127 @@
+"""The program podnet-controller.
+
+RBAC, cluster-wide:
+multinetwork.x-k8s.io podnetworks: get, list, watch, create, patch; podnetworks/status: patch;
+podnetworkattachments: get, list, watch, patch; podnetworkattachments/status: patch.
+kni.multinetwork.x-k8s.io networkconfigs, attachmentconfigs: get, list, watch, patch;
+ipblocks, nodenetworks: list, delete.
+core pods: list, watch; nodes: list; events: create.
+apiextensions.k8s.io customresourcedefinitions: list, watch (kopf waits for our CRDs by it).
+
+One replica, strategy Recreate. Two at once do no harm (every write is idempotent, the last LIST before a
+release is each one's own); they only tell each Event twice. Hence no leader election.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Sequence
+
+import kopf
+
+from podnet_api import core, multinetwork, names
+from podnet_api.controller import garbage, operator
+from podnet_api.controller.queue import Queue
+from podnet_api.controller.reconcile import COMPONENT, Reconciler
+from podnet_api.controller.store import KINDS, Key, Store, key_of
+from podnet_api.errors import KubeError
+from podnet_api.kube import Cache, Client, Credentials
+
+log = logging.getLogger(__name__)
+
+RESYNC = 300.0
+"""Seconds between two fresh lists of our kinds."""
+DEFAULT_KEY: Key = (multinetwork.PodNetwork, "", names.DEFAULT_NETWORK)
+
+
+async def run(client: Client, stop: asyncio.Event, *, port: int, keep_default: bool = True) -> None:
+    """Work until ``stop`` is set."""
+    store, queue, pods = Store(), Queue[Key](), Cache(client, core.Pod)
+    reconciler = Reconciler(client, store, pods, keep_default=keep_default)
+    pods.listen(lambda old, new: _recheck(old, new, store, queue))
+    async with asyncio.TaskGroup() as group:
+        helpers = [group.create_task(work) for work in (pods.run(), garbage.Collector(client).run())]
+        helpers.append(group.create_task(_work(queue, reconciler, pods)))
+        helpers.append(group.create_task(_resync(client, store, queue)))
+        await kopf.operator(
+            registry=operator.registry(store, queue),
+            clusterwide=True,
+            standalone=True,
+            liveness_endpoint=f"http://0.0.0.0:{port}/healthz",
+            stop_flag=stop,
+        )
+        for helper in helpers:
+            helper.cancel()
+
+
+async def _work(queue: Queue[Key], reconciler: Reconciler, pods: Cache[core.Pod]) -> None:
+    await pods.synced.wait()
+    queue.add(DEFAULT_KEY)
+    await queue.run(reconciler.look)
+
+
+def _recheck(old: core.Pod | None, new: core.Pod | None, store: Store, queue: Queue[Key]) -> None:
+    """A Pod with networks is gone or finished: what waits for that may go."""
+    held = old is not None and not old.finished and names.NETWORKS_ANNOTATION in old.metadata.annotations
+    if not held or (new is not None and not new.finished):
+        return
+    for kind in KINDS:
+        for item in store.all(kind):
+            if item.metadata.deletion_timestamp is not None:
+                queue.add(key_of(item))
+
+
+async def _resync(client: Client, store: Store, queue: Queue[Key]) -> None:
+    while True:
+        await asyncio.sleep(RESYNC)
+        try:
+            for kind in KINDS:
+                items, version = await client.list_all(kind)
+                store.replace(kind, items, version)
+        except KubeError as error:
+            log.warning("%s; again in %.0f s", error, RESYNC)
+        for kind in KINDS:
+            for item in store.all(kind):
+                queue.add(key_of(item))
+        queue.add(DEFAULT_KEY)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=COMPONENT, description="Conditions, default network and finalizers.")
+    parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, else the Pod's service account")
+    parser.add_argument("--namespace", default="podnet-system", help="where the program runs; for the log only")
+    parser.add_argument("--port", type=int, default=8080, help="of /healthz")
+    parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    parser.add_argument(
+        "--default-network",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="create the PodNetwork default and create it again when it is deleted",
+    )
+    return parser.parse_args(argv)
+
+
+async def _main(arguments: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Client(Credentials.load(arguments.kubeconfig), COMPONENT) as client:
+        await run(client, stop, port=arguments.port, keep_default=arguments.default_network)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run until SIGTERM."""
+    arguments = _arguments(argv)
+    logging.basicConfig(level=arguments.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # a line per event and object otherwise
+    if arguments.kubeconfig:
+        os.environ["KUBECONFIG"] = arguments.kubeconfig  # kopf reads it there
+    asyncio.run(_main(arguments))
+
+
+if __name__ == "__main__":
+    main()
