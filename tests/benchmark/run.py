@@ -133,6 +133,11 @@ def _floor_attach(floor: Floor, link: Link) -> float:
     return floor.ask("attach", f"/run/netns/{PODS[0]}", *words)
 
 
+def _floor_detach(floor: Floor, link: Link) -> float:
+    four, six = link.addresses
+    return floor.ask("detach", link.host_name, link.mac, four, six, int(link.anti_spoof))
+
+
 async def _ours_attach(datapath: KernelDatapath, link: Link) -> float:
     begin = time.perf_counter()
     await datapath.attach(f"/run/netns/{PODS[1]}", [link])
@@ -163,9 +168,12 @@ async def measure(rounds: int, guarded: bool) -> list[Row]:
                     else:
                         ours = await _ours_attach(datapath, links[1])
                         c = _floor_attach(floor, links[0])
-                    four, six = links[0].addresses
-                    c_off = floor.ask("detach", links[0].host_name, links[0].mac, four, six, int(guarded))
-                    ours_off = await _ours_detach(datapath, links[1])
+                    if number % 4 < 2:
+                        c_off = _floor_detach(floor, links[0])
+                        ours_off = await _ours_detach(datapath, links[1])
+                    else:
+                        ours_off = await _ours_detach(datapath, links[1])
+                        c_off = _floor_detach(floor, links[0])
                 if number >= 0:
                     attach.ours.append(ours)
                     attach.floor.append(c)

@@ -1,9 +1,11 @@
 """The datapath of a real kernel: interface.Datapath, carried out in the worker's thread. Made by the server's start."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 
-from podnet_kni_server.datapath import attach, kinds, monitor, node, observe, sweep
-from podnet_kni_server.datapath.errors import NetnsMissing
+from podnet_kni_server.datapath import announce, attach, kinds, monitor, node, observe, sweep
+from podnet_kni_server.datapath.errors import DatapathError, NetnsMissing
 from podnet_kni_server.datapath.model import Link, LinkEvent, NodeLink, NodeLinkState, Observed
 from podnet_kni_server.datapath.worker import Worker
 
@@ -24,7 +26,13 @@ class KernelDatapath:
 
     async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         """See interface.Datapath."""
-        return await self._worker.call(self._attach, netns_path, links)
+        made = await self._worker.call(self._attach, netns_path, links)
+        asyncio.get_running_loop().call_later(announce.DELAY, self._worker.post, self._announce, netns_path, links)
+        return made
+
+    def _announce(self, netns_path: str, links: Sequence[Link]) -> None:
+        with contextlib.suppress(DatapathError), self._worker.pod(netns_path) as pod:
+            pod.inside(announce.send, links)
 
     def _attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         channels = self._channels()

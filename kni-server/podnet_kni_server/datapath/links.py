@@ -11,7 +11,7 @@ from podnet_kni_server.datapath.model import HOST_PREFIX, Link
 NEWLINK, DELLINK, GETLINK = 16, 17, 18
 CREATE = netlink.REQUEST | netlink.CREATE | netlink.EXCL
 
-IFF_UP, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x40, 0x10000
+IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 (ADDRESS, IFNAME, MTU, LINK, MASTER, LINKINFO, IFALIAS, GROUP, NET_NS_FD, EXT_MASK, AF_SPEC) = (
     1, 3, 4, 5, 10, 18, 20, 27, 28, 29, 26,
 )  # fmt: skip

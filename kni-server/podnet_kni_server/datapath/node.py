@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from podnet_api import reasons
 
-from podnet_kni_server.datapath import fdb, inet, links, nat, netlink, observe, spoof
+from podnet_kni_server.datapath import fdb, forward, inet, links, nat, netlink, observe, spoof
 from podnet_kni_server.datapath.channel import Channel
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.model import Interface, NodeLink, NodeLinkState
@@ -26,6 +26,7 @@ _LOOPBACK = "lo"
 def ensure(channel: Channel, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
     """See interface.Datapath.ensure_node."""
     no_guard = _problem(spoof.install) if any(link.kind != "uplink" for link in wanted) else None
+    no_way = _problem(lambda: forward.install({link.name for link in wanted if link.kind != "uplink"}))
     no_nat = _problem(lambda: nat.install(wanted))
     states: dict[str, NodeLinkState] = {}
     for link in wanted:
@@ -35,6 +36,8 @@ def ensure(channel: Channel, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkSt
                 raise no_guard
             if link.masquerade and no_nat:
                 raise no_nat
+            if link.kind != "uplink" and no_way:
+                raise no_way
         except DatapathError as error:
             states[link.name] = NodeLinkState(False, error.reason, str(error))
         else:

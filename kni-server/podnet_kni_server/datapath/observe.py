@@ -32,8 +32,8 @@ class Seen:
 
     @property
     def running(self) -> bool:
-        """Set up, and frames can pass."""
-        wanted = links.IFF_UP | links.IFF_RUNNING | links.IFF_LOWER_UP
+        """Set up, with a carrier. Not IFF_RUNNING: the kernel sets that up to a second later."""
+        wanted = links.IFF_UP | links.IFF_LOWER_UP
         return self.flags & wanted == wanted
 
 

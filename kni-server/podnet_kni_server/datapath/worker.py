@@ -7,6 +7,7 @@ is started inside a foreign namespace. A thread that cannot come home must not g
 import asyncio
 import contextlib
 import ctypes
+import functools
 import os
 import queue
 import sys
@@ -42,9 +43,10 @@ class Worker:
     """The thread, and its home namespace: the node's (`node_netns` None) or the one at that path."""
 
     def __init__(self, node_netns: str | None = None) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._node_netns = node_netns
         self._home = -1
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="podnet-datapath", daemon=True)
         self._thread.start()
 
@@ -68,9 +70,14 @@ class Worker:
         self._jobs.put(job)
         return await future
 
+    def post(self, function: Callable[..., object], *arguments: object) -> None:
+        """Run `function` in the thread some time; nobody waits for it, and it must not fail."""
+        self._jobs.put(functools.partial(function, *arguments))
+
     async def close(self) -> None:
         """End the thread after the calls under way."""
-        if self._thread.is_alive():
+        if not self._closed:
+            self._closed = True
             await self.call(self._leave)
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
@@ -151,7 +158,11 @@ class Pod:
 
     def sysctl(self, name: str, value: str) -> str:
         """Set a kernel parameter of the namespace and answer what it was. `name` is its path under /proc/sys."""
-        return self._worker.visit(self.fd, self._path, sysctl, name, value)
+        return self.inside(sysctl, name, value)
+
+    def inside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run `function` with the thread in the namespace."""
+        return self._worker.visit(self.fd, self._path, function, *arguments)
 
 
 def sysctl(name: str, value: str) -> str:
@@ -162,6 +173,7 @@ def sysctl(name: str, value: str) -> str:
     with open(f"/proc/sys/{name}", "r+") as file:
         former = file.read().strip()
         if former != value:
+            file.seek(0)  # the kernel ignores what is written further on
             file.write(value)
     return former
 
