@@ -127,7 +127,7 @@ async def test_the_event_in_progress_fails_when_the_plugin_stops(start: Start, s
             await runtime.do("AwaitPlugin")
             event = asyncio.create_task(runtime.do("RunPodSandbox", pod=POD))
             await asyncio.sleep(0.2)
-        assert "cannot handle RunPodSandbox: the plugin is stopping" in (await event)["error"]
+        assert "cannot handle RunPodSandbox of pod default/web: the plugin is stopping" in (await event)["error"]
 
 
 async def test_a_runtime_that_restarts_is_found_again(start: Start, serve: Serve) -> None:

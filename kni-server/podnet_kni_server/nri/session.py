@@ -44,7 +44,7 @@ class Session:
             lambda data: trunk.send(mux.PLUGIN, data), events.SERVICE, service.methods, mux.BURST_MAX
         )
         self._calls: asyncio.Queue[ttrpc.Call] = asyncio.Queue()
-        self._unanswered: dict[int, ttrpc.Call] = {}
+        self._unanswered: dict[int, str] = {}
         self._configured = asyncio.Event()
         self._fault = "the runtime closed the connection"
 
@@ -78,7 +78,7 @@ class Session:
         async for connection, payload in self._trunk.frames():
             if connection == mux.PLUGIN:
                 for call in self._server.feed(payload):
-                    self._unanswered[call.stream] = call
+                    self._unanswered[call.stream] = call.method
                     self._calls.put_nowait(call)
             elif connection == mux.RUNTIME:
                 self._client.feed(payload)
@@ -92,6 +92,7 @@ class Session:
     async def _answer(self, call: ttrpc.Call) -> None:
         try:
             prepared = self._service.prepare(call.method, call.payload)
+            self._unanswered[call.stream] = prepared.what
             payload = await self._place.run(prepared.what, prepared.work, self._deadline(call))
         except errors.StatusError as error:
             self._fail(call, error)
@@ -115,9 +116,9 @@ class Session:
 
     def _refuse_rest(self) -> None:
         """The session is ending: a Pod whose event stays without an answer would start without its networks."""
-        for call in self._unanswered.values():
-            reason = f"cannot handle {call.method}: the plugin is stopping"
-            self._server.fail(call.stream, errors.Code.UNAVAILABLE, reason)
+        for stream, what in self._unanswered.items():
+            reason = f"cannot handle {what}: the plugin is stopping"
+            self._server.fail(stream, errors.Code.UNAVAILABLE, reason)
 
     def _advance(self, method: str) -> None:
         runtime = self._service.configuration

@@ -40,17 +40,20 @@ containers = st.builds(
 adjustments = st.builds(types.Adjustment, mounts=mounts.map(tuple), env=maps, annotations=maps)
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(pods)
 def test_pods_survive(pod: types.PodSandbox) -> None:
     assert convert.pod_from(nri_pb2.PodSandbox.FromString(convert.pod_to(pod).SerializeToString())) == pod
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(containers)
 def test_containers_survive(container: types.Container) -> None:
     wire = convert.container_to(container).SerializeToString()
     assert convert.container_from(nri_pb2.Container.FromString(wire)) == container
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(adjustments)
 def test_adjustments_survive(adjustment: types.Adjustment) -> None:
     wire = convert.adjustment_to(adjustment).SerializeToString()

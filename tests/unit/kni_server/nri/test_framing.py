@@ -17,6 +17,7 @@ def cut(stream: bytes, places: list[int]) -> list[bytes]:
     return [stream[start:end] for start, end in itertools.pairwise(edges)]
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(payloads, st.lists(st.integers(min_value=0), max_size=30))
 def test_any_cut_gives_the_same_frames(payloads: list[bytes], places: list[int]) -> None:
     stream = b"".join(TINY.pack(number, len(each)) + each for number, each in enumerate(payloads))
@@ -26,6 +27,7 @@ def test_any_cut_gives_the_same_frames(payloads: list[bytes], places: list[int])
     assert frames == [((number, len(each)), each) for number, each in enumerate(payloads)]
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(payloads, st.integers(min_value=1))
 def test_an_end_inside_a_frame_is_truncation(payloads: list[bytes], place: int) -> None:
     stream = b"".join(TINY.pack(0, len(each)) + each for each in [*payloads, b"last"])

@@ -79,9 +79,9 @@ async def late(place: hooks.Hooks, work: hooks.Work, budget: float) -> float:
 
 
 async def test_the_answer_does_not_wait_for_the_cleanup() -> None:
-    slow = Slow(cleanup=0.4)
+    slow = Slow(cleanup=0.6)
     async with asyncio.TaskGroup() as tasks:
-        assert 0.05 <= await late(hooks.Hooks(tasks), slow, 0.05) < 0.2
+        assert 0.05 <= await late(hooks.Hooks(tasks), slow, 0.05) < 0.5
         await asyncio.sleep(0)
         assert slow.events == ["cleaning"]
     assert slow.events == ["cleaning", "clean"]
@@ -102,16 +102,16 @@ async def test_the_next_call_waits_for_a_short_cleanup() -> None:
 
 
 async def test_the_next_call_does_not_wait_for_a_long_cleanup() -> None:
-    slow = Slow(cleanup=0.5)
+    slow = Slow(cleanup=1.0)
     async with asyncio.TaskGroup() as tasks:
         place = hooks.Hooks(tasks)
         await late(place, slow, 0.05)
         begin = time.monotonic()
-        assert await place.run("next", done, within(0.2)) == b"done"
-        assert 0.09 <= time.monotonic() - begin < 0.2
+        assert await place.run("next", done, within(0.6)) == b"done"
+        assert 0.29 <= time.monotonic() - begin < 0.6, "half of its own time"
         begin = time.monotonic()
-        assert await place.run("after", done, within(0.2)) == b"done"
-        assert time.monotonic() - begin < 0.05, "only the next call pays"
+        assert await place.run("after", done, within(0.6)) == b"done"
+        assert time.monotonic() - begin < 0.25, "only the next call pays"
 
 
 async def test_a_deadline_already_past() -> None:

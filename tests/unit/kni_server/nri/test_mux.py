@@ -30,6 +30,7 @@ def test_a_write_is_split_at_4096_bytes(size: int, expected: list[int]) -> None:
     assert [len(payload) for _, payload in frames] == expected
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(st.binary(max_size=20_000), st.integers(0, 0xFFFFFFFF))
 def test_splitting_loses_nothing(data: bytes, connection: int) -> None:
     frames = frames_of(b"".join(mux.split(connection, data)))

@@ -109,6 +109,7 @@ def test_an_end_inside_a_message_is_truncation(server: ttrpc.Server) -> None:
         server.end()
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(st.binary(max_size=300), st.integers(1, 50))
 async def test_a_message_over_many_frames(payload: bytes, size: int) -> None:
     server, data = ttrpc.Server(lambda _: None, SERVICE, {"Do"}), request(1, payload=payload)
