@@ -17,7 +17,7 @@ kni.multinetwork.x-k8s.io     attachmentconfigs               get list watch cre
 (core)                        events                          create
 admissionregistration.k8s.io  mutating- and validatingwebhookconfigurations  list watch; patch of
                               compat.multinetwork.x-k8s.io
-(core), own namespace         secrets                         create; get update of podnet-compat-certs
+(core), own namespace         secrets                         create; get patch of podnet-compat-certs
 nonResourceURLs               /apis/k8s.cni.cncf.io/v1        get (system:discovery has it)
 """
 
@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -74,7 +75,11 @@ def _flat(error: BaseException) -> list[BaseException]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=NAME, description="legacy multi-network forms onto the podnet API")
     parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, the Pod's service account, ~/.kube/config")
-    parser.add_argument("--namespace", default="podnet-system", help="namespace of this program's Service and Secret")
+    parser.add_argument(
+        "--namespace",
+        default=os.environ.get("POD_NAMESPACE", "podnet-system"),
+        help="of this program's Service and Secret",
+    )
     parser.add_argument("--port", type=int, default=8444)
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument(

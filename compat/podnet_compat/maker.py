@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from typing import NoReturn
 
 from podnet_api import kni, multinetwork
 from podnet_api.errors import AlreadyExistsError, InvalidError, PodnetError
+from podnet_api.kube.client import Kind
 
 from podnet_compat import legacy, names, settle, usage
 from podnet_compat import nad as nads
@@ -26,7 +29,7 @@ class HeldError(PodnetError):
 
 
 class BusyError(PodnetError):
-    """A NAD cannot have its objects at once: old ones are being removed."""
+    """A NAD cannot have its objects at once: old ones are being removed, or another replica makes them."""
 
 
 class Maker:
@@ -70,11 +73,15 @@ class Maker:
                 return
             for network in networks:
                 await self._store.delete_unchanged(network)
-            await self._remove_orphans()
+            await self._tidy(source)
 
-    async def _remove_orphans(self) -> None:
-        """NetworkConfigs of ours on which no PodNetwork stands any more, whoever's NAD they came from first."""
-        for config in [item for item in self._store.configs if made_from(item)]:
+    async def tidy(self, key: tuple[str, str]) -> None:
+        """Delete NetworkConfigs that were made for NAD ``key`` and on which no PodNetwork stands any more."""
+        async with self._lock:
+            await self._tidy(names.source(*key))
+
+    async def _tidy(self, source: str) -> None:
+        for config in [item for item in self._store.configs if made_from(item) == source]:
             if not self._store.networks_on(config.metadata.name):
                 await self._store.delete_unchanged(config)
 
@@ -93,25 +100,42 @@ class Maker:
     async def _kept(self, nad: Nad, native: nads.Native, name: str) -> str:
         found = self._store.configs.get(name)
         if found is None:
-            await self._create_config(native, name)
+            await self._create_config(nad, native, name)
         elif found.spec != native.config.spec:
             await self._follow(nad, native, found)
+        elif (twin := self._equal(found.spec)) is not None and twin != name:
+            why = f"its pool is that of NetworkConfig {twin}, but has been counted apart"
+            await self._renew(nad, f"{why}, and Pods use the network", f"{why}; its network is being replaced")
         return name
+
+    def _equal(self, spec: kni.NetworkConfigSpec) -> str | None:
+        """The NetworkConfig of ours that says ``spec``: the eldest, on which every replica agrees."""
+        found = [item for item in self._store.configs if made_from(item) and item.spec == spec]
+        usable = [item.metadata for item in found if item.metadata.deletion_timestamp is None]
+        eldest = min(usable, key=lambda meta: (meta.creation_timestamp or "", meta.name), default=None)
+        return eldest.name if eldest else None
 
     async def _config(self, nad: Nad, native: nads.Native) -> str:
         """The NetworkConfig for new objects of ``nad``: one of equal content, or a new one."""
         spec, name = native.config.spec, native.config.metadata.name
-        for item in self._store.configs:
-            if made_from(item) and item.spec == spec and item.metadata.deletion_timestamp is None:
-                return item.metadata.name
+        equal = self._equal(spec)
+        if equal is not None:
+            return equal
         holder = self._store.configs.get(name)
-        if holder is not None and made_from(holder) and not self._store.networks_on(name):
-            await self._store.delete_unchanged(holder)
-            raise BusyError(f"cannot translate {nad.subject}: its former NetworkConfig {name} is being removed")
+        if holder is not None and made_from(holder):
+            await self._clear(nad, holder)
         if holder is not None:
             name = names.variant(*nad.key, settle.content(spec))
-        await self._create_config(native, name)
+        await self._create_config(nad, native, name)
         return name
+
+    async def _clear(self, nad: Nad, former: kni.NetworkConfig) -> None:
+        """Remove the NetworkConfig that ``nad`` had before an edit, unless other NADs stand on it."""
+        name, source = former.metadata.name, names.source(*nad.key)
+        networks = self._store.networks_on(name)
+        if all(made_from(network) == source for network in networks):
+            why = f"its former NetworkConfig {name}"
+            await self._renew(nad, f"Pods use {why}", f"{why} is being removed", [*networks, former])
 
     async def _follow(self, nad: Nad, native: nads.Native, found: kni.NetworkConfig) -> None:
         """Bring an edit to the NetworkConfig, or replace what cannot be changed."""
@@ -120,18 +144,19 @@ class Maker:
         if agreed and settle.can_change(found.spec, native.config.spec):
             await self._store.replace(settle.changed(found, native.config))
             return
+        why = "addresses, datapath or the NADs that share its network" if agreed else "the NADs that share its network"
+        held = f"{why} do not allow the edit while Pods use the network, which stays as it was"
+        await self._renew(nad, held, "an edit replaces its network")
+
+    async def _renew(self, nad: Nad, held: str, busy: str, items: Sequence[Kind] | None = None) -> NoReturn:
+        """Delete the PodNetworks of ``nad``, or ``items``, so that they are made anew: BusyError. While Pods
+        use one of them: HeldError."""
         ours = self._store.networks_of(names.source(*nad.key))
-        if await self._used(ours):
-            why = (
-                "addresses, datapath or the NADs that share its network"
-                if agreed
-                else "the NADs that share its network"
-            )
-            message = f"{why} do not allow it while Pods use the network, which stays as it was"
-            raise HeldError(f"cannot follow the edit of {nad.subject}: {message}")
-        for network in ours:
-            await self._store.delete_unchanged(network)
-        raise BusyError(f"cannot follow the edit of {nad.subject} at once: its network is being replaced")
+        if ours and await self._used(ours):
+            raise HeldError(f"cannot translate {nad.subject}: {held}")
+        for item in ours if items is None else items:
+            await self._store.delete_unchanged(item)
+        raise BusyError(f"cannot translate {nad.subject} at once: {busy}")
 
     def _wants(self, source: str, spec: kni.NetworkConfigSpec) -> bool:
         """Whether the NAD ``source`` wants ``spec`` too."""
@@ -147,10 +172,18 @@ class Maker:
         return any(network.metadata.name in used.networks for network in networks)
 
     async def _create(self, network: multinetwork.PodNetwork) -> None:
+        name = network.metadata.name
         try:
             self._store.networks.learn(await self._store.client.create(network))
-        except AlreadyExistsError:
-            log.info("PodNetwork %s is there already", network.metadata.name)
+        except AlreadyExistsError as error:
+            self._store.networks.learn(await self._store.client.get(multinetwork.PodNetwork, name))
+            raise BusyError(f"cannot make PodNetwork {name}: another replica was quicker") from error
 
-    async def _create_config(self, native: nads.Native, name: str) -> None:
-        self._store.configs.learn(await self._store.client.create(settle.renamed(native.config, name)))
+    async def _create_config(self, nad: Nad, native: nads.Native, name: str) -> None:
+        try:
+            self._store.configs.learn(await self._store.client.create(settle.renamed(native.config, name)))
+        except AlreadyExistsError as error:
+            self._store.configs.learn(await self._store.client.get(kni.NetworkConfig, name))
+            raise BusyError(
+                f"cannot make NetworkConfig {name} for {nad.subject}: another replica was quicker"
+            ) from error

@@ -17,7 +17,7 @@ import asyncio
 import logging
 
 from podnet_api import kni, multinetwork
-from podnet_api.errors import InvalidError, KubeError, NotFoundError, PodnetError
+from podnet_api.errors import ConflictError, InvalidError, KubeError, NotFoundError, PodnetError
 
 from podnet_compat import legacy, names, settle
 from podnet_compat.legacy import Nad
@@ -31,8 +31,8 @@ NOT_TRANSLATED = "NotTranslated"
 OK = "ok"
 SWEEP = 300.0
 """Seconds between two looks at everything."""
-_BACKOFF = (1.0, 60.0)
-_PATIENCE = 3
+_BACKOFF = (0.5, 60.0)
+_PATIENCE = 4
 """Tries after which a NAD says that it waits."""
 
 Key = tuple[str, str]
@@ -85,6 +85,7 @@ class Mirror:
             return
         try:
             await self._maker.ensure(nad)
+            await self._maker.tidy(key)
         except (InvalidError, HeldError) as error:
             await self._say(nad, str(error))
         except BusyError as error:
@@ -98,9 +99,14 @@ class Mirror:
         """Write ``text`` on ``nad``; an Event goes with each new trouble."""
         if nad.metadata.annotations.get(names.TRANSLATION) == text:
             return
-        patch = {"metadata": {"annotations": {names.TRANSLATION: text}}}
+        meta = nad.metadata
+        patch = {"metadata": {"resourceVersion": meta.resource_version, "annotations": {names.TRANSLATION: text}}}
         try:
-            await self._store.client.merge(Nad.resource, nad.metadata.name, patch, namespace=nad.metadata.namespace)
+            await self._store.client.merge(Nad.resource, meta.name, patch, namespace=meta.namespace)
+        except ConflictError:
+            # It changed since we looked: another replica may have said the same.
+            asyncio.get_running_loop().call_later(_BACKOFF[0], self._enqueue, nad.key)
+            return
         except NotFoundError:
             return
         if text != OK:
@@ -110,7 +116,7 @@ class Mirror:
     def _again(self, key: Key, error: PodnetError) -> None:
         tries = self._tries[key] = self._tries.get(key, 0) + 1
         pause = min(_BACKOFF[0] * 2 ** (tries - 1), _BACKOFF[1])
-        log.warning("%s; again in %.0f s", error, pause)
+        log.log(logging.INFO if isinstance(error, BusyError) else logging.WARNING, "%s; again in %.1f s", error, pause)
         asyncio.get_running_loop().call_later(pause, self._enqueue, key)
 
     def _nad_changed(self, old: Nad | None, new: Nad | None) -> None:

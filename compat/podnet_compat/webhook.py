@@ -7,7 +7,8 @@ leaves one of the user's alone. Whatever the list needs is made before the answe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import functools
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -20,11 +21,12 @@ from podnet_compat import keeper, legacy, names
 from podnet_compat import nad as nads
 from podnet_compat import pod as pods
 from podnet_compat.legacy import Nad
-from podnet_compat.maker import Maker
+from podnet_compat.maker import BusyError, Maker
 from podnet_compat.store import Store
 
 DEADLINE = 8.0
 """Seconds for one answer; kube-apiserver waits ten."""
+_TRIES, _PAUSE = 20, 0.2
 
 
 class Webhook:
@@ -75,11 +77,23 @@ class Webhook:
             await self._store.synced()
         for nad in made.nads:
             if self._store.networks.get(names.network(*nad.key)) is None:
-                await self._maker.ensure(nad)
+                await _patiently(functools.partial(self._maker.ensure, nad))
         for further in made.further:
-            await self._maker.further(further.nad, further.name)
+            await _patiently(functools.partial(self._maker.further, further.nad, further.name))
         for pair in made.attachments:
             await keeper.keep(self._store, pair)
+
+
+async def _patiently(make: Callable[[], Awaitable[object]]) -> None:
+    """``make``, again and again for a while as long as it is only too early."""
+    for _ in range(_TRIES):
+        try:
+            await make()
+        except BusyError:
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+    await make()
 
 
 def _not_ours(annotations: dict[str, str]) -> list[str]:

@@ -108,6 +108,11 @@ class FakeApi(Client):
 
     def _patch(self, path: str, body: Object) -> Object:
         item: Object = json.loads(json.dumps(self._get(path, {})))
+        if (
+            body["metadata"].get("resourceVersion", item["metadata"]["resourceVersion"])
+            != item["metadata"]["resourceVersion"]
+        ):
+            raise ConflictError(f"cannot PATCH {path}: 409", 409)
         item["metadata"].setdefault("annotations", {}).update(body["metadata"]["annotations"])
         return self._write(path, item, "MODIFIED")
 

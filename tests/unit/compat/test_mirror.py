@@ -252,3 +252,41 @@ async def test_further_uses_and_a_nad_of_that_name(api: Any, store: stores.Store
     assert spec(api, "test.net1-2")["ipam"]["ranges"] == [{"cidr": "10.2.0.0/24"}]
     with pytest.raises(makers.HeldError, match="somebody else made one"):
         await maker.further(nad, "test.net1-2")
+
+
+async def test_equal_networks_that_came_apart_become_one(api: Any) -> None:
+    """Two replicas may make one each for two copies of a NAD; or an edit makes two NADs equal."""
+    put_nad(api, FIRST)
+    await until(lambda: word(api) == "ok")
+    put_nad(api, OTHER_RANGE, namespace="blue")
+    await until(functools.partial(ok, api, "blue"))
+    put_pod(api, "blue.net1")
+    put_nad(api, FIRST, namespace="blue")
+    await until(lambda: "while Pods use the network" in word(api, namespace="blue"))
+    api.drop(POD)
+    await until(functools.partial(ok, api, "blue"))
+    await until(lambda: api.names("networkconfigs") == ["test.net1"])
+    assert api.names("podnetworks") == ["blue.net1", "test.net1"]
+
+
+async def test_two_replicas_agree(api: Any, mirror: mirrors.Mirror) -> None:
+    other = stores.Store(api)
+    second = mirrors.Mirror(other, makers.Maker(other))
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(other.run()), group.create_task(second.run())]
+        await other.synced()
+        for namespace in ("a", "b", "c", "d"):
+            put_nad(api, FIRST, namespace=namespace)
+        put_nad(api, REFUSED, "x")
+        for namespace in ("a", "b", "c", "d"):
+            await until(functools.partial(ok, api, namespace))
+        await until(lambda: len(api.names("networkconfigs")) == 1)
+        await asyncio.sleep(0.5)
+        for task in tasks:
+            task.cancel()
+    assert api.names("podnetworks") == ["a.net1", "b.net1", "c.net1", "d.net1"]
+    assert (
+        len({api.objects[NETWORK.format(n)]["spec"]["parametersRefs"][0]["name"] for n in api.names("podnetworks")})
+        == 1
+    )
+    assert len(api.events) == 1
