@@ -38,6 +38,7 @@ from podnet_kni_server.leases import Leases
 from podnet_kni_server.node import NodeAgent
 from podnet_kni_server.nri import plugin
 from podnet_kni_server.objects import Objects
+from podnet_kni_server.probes import Probes
 from podnet_kni_server.records import Sandbox
 from podnet_kni_server.server import Server, Service
 
@@ -66,6 +67,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--run-dir", type=Path, default=Path("/run/kni"), help="socket, checkpoints, status files")
     parser.add_argument("--nri-socket", default="/run/nri/nri.sock", help="the container runtime's NRI socket")
     parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
+    parser.add_argument("--probes", default="127.0.0.1:10262", help="address of /healthz, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--no-taint", action="store_true", help="do not taint the node until it is ready")
     parser.add_argument("--check", action="store_true", help="exit 0 when the server of this node is ready, else 1")
@@ -125,6 +127,8 @@ class _Program:
             ),
         )
         self._hook = Hook(self._core, self._publisher.file)
+        self._not_ready = "the caches are not filled yet"
+        self._probes = Probes(args.probes, lambda: self._not_ready)
         self._server = Server(args.run_dir / "kni.sock", Service(self._core, self._node))
 
     async def run(self) -> None:
@@ -132,6 +136,7 @@ class _Program:
         self._core.load()
         self._objects.start(self._tasks)
         await self._server.start()
+        await self._probes.start()
         try:
             await self._objects.synced()
             await self._taint(True)
@@ -141,10 +146,10 @@ class _Program:
             await self._hook.synchronized.wait()
             self._node.touch()
             await self._taint(False)
-            await self._server.serving(True)
             log.info("ready")
             await asyncio.Event().wait()
         finally:
+            await self._probes.stop()
             await self._server.stop()
             await self._datapath.close()
 
@@ -162,7 +167,8 @@ class _Program:
 
     def _reported(self, state: plugin.State) -> None:
         """The runtime hook came or went: without it no Pod may be sent here."""
-        self._node.hook_lost = "" if state.synchronized else f"the runtime does not call the KNI server: {state.reason}"
+        why = "" if state.synchronized else f"the runtime does not call the KNI server: {state.reason}"
+        self._node.hook_lost = self._not_ready = why
         self._node.touch()
         self._tasks.create_task(self._server.serving(state.synchronized), name="health")
 
