@@ -187,6 +187,18 @@ async def test_copies_of_a_nad_share_one_pool_until_the_last_goes(api: Any) -> N
     await until(lambda: api.names("podnetworks") == api.names("networkconfigs") == [])
 
 
+async def test_the_last_copy_takes_the_shared_config_with_it(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirrors, "SWEEP", 60.0)
+    await asyncio.sleep(0.3)
+    for namespace in ("test", "blue"):
+        put_nad(api, FIRST, namespace=namespace)
+        await until(functools.partial(ok, api, namespace))
+    for namespace in ("test", "blue"):
+        api.drop(NADS.format(namespace, "net1"))
+        await until(lambda: len(api.names("podnetworks")) < 2)
+    await until(lambda: api.names("podnetworks") == api.names("networkconfigs") == [])
+
+
 async def test_copies_can_be_edited_one_after_the_other(api: Any) -> None:
     for namespace in ("test", "blue"):
         put_nad(api, FIRST, namespace=namespace)
