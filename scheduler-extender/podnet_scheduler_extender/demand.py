@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from podnet_api import kni, multinetwork, names, networks, pools
+from podnet_api import faults, kni, multinetwork, names, networks, pools
 from podnet_api.meta import ParametersRef, condition, is_true
 
 from podnet_scheduler_extender import refusals
@@ -83,12 +83,18 @@ class Resolution:
 
 def resolve(namespace: str, text: str, objects: Objects, *, host_network: bool = False) -> Resolution:
     """What the list ``text`` of a Pod in ``namespace`` asks for."""
-    listed, faults = networks.check(text, host_network=host_network)
+    listed, problems = networks.check(text, host_network=host_network)
     work = _Work(namespace, objects)
-    work.faults += [Fault(refusals.INVALID_LIST, str(fault)) for fault in faults]
+    work.faults += [Fault(refusals.INVALID_LIST, str(fault)) for fault in problems if not _named_twice(fault)]
     for entry in listed:
         work.entry(entry)
     return work.result()
+
+
+def _named_twice(fault: faults.Fault) -> bool:
+    """A reference that stands twice: ``_Work`` says so too, and in the same words as for two attachments."""
+    reference = fault.path.endswith((".podNetworkName", ".podNetworkAttachmentName"))
+    return reference and fault.type is faults.FaultType.DUPLICATE
 
 
 class _Work:

@@ -1,0 +1,194 @@
+"""The promise of the ledger, against every order of events that hypothesis finds: a scheduler that binds
+only where the filter said so, and a watch that lags, never give out more than there is."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from podnet_scheduler_extender.demand import Demand, Need
+from podnet_scheduler_extender.fake import Cluster
+from podnet_scheduler_extender.ledger import Ledger
+
+NODES = ["a", "b", "c"]
+SINGLE = {"cidr": "10.0.0.0/24", "start": "10.0.0.10", "end": "10.0.0.15"}
+BLOCKS = {"cidr": "10.0.1.0/24", "start": "10.0.1.8", "end": "10.0.1.15"}
+CONFIG = {"single": "single", "again": "single", "blocks": "blocks", "bare": "bare"}
+
+
+class World(RuleBasedStateMachine):
+    """What is true of Pods and blocks here, and what the watch has told the extender so far."""
+
+    capacity = 2
+    lists: tuple[list[str], ...] = (["single"], ["blocks"], ["blocks", "single"], ["single", "again"], ["bare"])
+    placed = Bundle("placed")
+    bound = Bundle("bound")
+
+    @initialize()
+    def objects(self) -> None:
+        self.cluster = Cluster(ttl=1e9)
+        self.cluster.config("single", SINGLE)
+        self.cluster.config("blocks", BLOCKS, blockPrefix4=30)
+        self.cluster.config("bare")
+        for name, config in CONFIG.items():
+            self.cluster.network(name, config)
+        for node in NODES:
+            self.cluster.node(node, *CONFIG, capacity=self.capacity)
+        self.asked: dict[str, list[str]] = {}
+        self.where: dict[str, str] = {}
+        self.unseen: dict[str, list[Any]] = {"pods": [], "blocks": []}
+        self.free: dict[str, list[Any]] = {
+            "single": [ipaddress.ip_network(f"10.0.0.{n}") for n in range(10, 16)],
+            "blocks": list(ipaddress.ip_network("10.0.1.8/29").subnets(new_prefix=30)),
+        }
+        self.held: dict[tuple[str, str], list[Any]] = {}
+
+    @rule(target=placed, data=st.data(), nodes=st.sets(st.sampled_from(NODES), min_size=1))
+    def arrive(self, data: st.DataObject, nodes: set[str]) -> Any:
+        name = f"p{len(self.asked)}"
+        self.asked[name] = networks = data.draw(st.sampled_from(self.lists))
+        self._tell(self.cluster.pod, name, networks)
+        return self._filter(name, nodes)
+
+    def _filter(self, pod: str, nodes: set[str]) -> Any:
+        fitting = self.cluster.fitting(pod, self.asked[pod], sorted(nodes))
+        assert set(fitting) <= nodes
+        return (pod, fitting) if fitting else multiple()
+
+    @rule(what=consumes(placed), nodes=st.sets(st.sampled_from(NODES), min_size=1), target=placed)
+    def filtered_again(self, what: tuple[str, list[str]], nodes: set[str]) -> Any:
+        return self._filter(what[0], nodes)
+
+    @rule(what=consumes(placed), data=st.data(), target=bound)
+    def bind(self, what: tuple[str, list[str]], data: st.DataObject) -> str:
+        pod, fitting = what
+        self.where[pod] = node = data.draw(st.sampled_from(fitting))
+        self._tell(self.cluster.pod, pod, self.asked[pod], node=node)
+        self._claim_blocks(node)
+        return pod
+
+    @rule(pod=consumes(bound), finished=st.booleans())
+    def end(self, pod: str, finished: bool) -> None:
+        node = self.where.pop(pod)
+        if finished:
+            self._tell(self.cluster.pod, pod, self.asked[pod], node=node, phase="Succeeded")
+        else:
+            self._tell(self.cluster.remove_pod, pod)
+
+    @rule(what=consumes(placed))
+    def give_up(self, what: tuple[str, list[str]]) -> None:
+        self._tell(self.cluster.remove_pod, what[0])
+
+    @rule(kind=st.sampled_from(["pods", "blocks"]), count=st.integers(1, 5))
+    def watch(self, kind: str, count: int) -> None:
+        """Some of what happened reaches the extender, in order within a kind."""
+        for tell, args, more in self.unseen[kind][:count]:
+            tell(*args, **more)
+        del self.unseen[kind][:count]
+
+    @rule()
+    def give_back_blocks(self) -> None:
+        for (node, config), blocks in self.held.items():
+            while blocks and self._used(config, node) <= sum(b.num_addresses for b in blocks[:-1]):
+                block = blocks.pop()
+                self.free[config].append(block)
+                self._tell(self.cluster.free_block, config, str(block))
+
+    @invariant()
+    def nothing_is_given_twice(self) -> None:
+        for node in NODES:
+            for config in ("single", "blocks", "bare"):
+                assert self._attached(config, node) <= self.capacity
+            for config in ("single", "blocks"):
+                blocks = self.held.get((node, config), [])
+                assert self._used(config, node) <= sum(b.num_addresses for b in blocks)
+
+    @invariant()
+    def the_sums_are_those_of_the_parts(self) -> None:
+        for stock in self.cluster.state.snapshot.stocks.values():
+            for family in stock.families.values():
+                nodes = {*family.held, *family.used}
+                assert family.reserved == sum(family.withheld(node) for node in nodes)
+                assert all(count > 0 for count in [*family.held.values(), *family.used.values()])
+
+    def teardown(self) -> None:
+        """When the watch has caught up, what is on the books is what is true."""
+        if not hasattr(self, "unseen"):
+            return
+        for kind, unseen in self.unseen.items():
+            self.watch(kind, len(unseen))
+        assert not any(pod in self.cluster.extender.ledger for pod in self.where)
+        for config in ("single", "blocks"):
+            stock = self.cluster.state.snapshot.stocks[config]
+            assert stock.families[4].used == Counter({n: u for n in NODES if (u := self._used(config, n))})
+            assert stock.attachments == Counter({n: u for n in NODES if (u := self._attached(config, n))})
+
+    def _tell(self, tell: Any, *args: Any, **more: Any) -> None:
+        kind = "blocks" if tell in (self.cluster.block, self.cluster.free_block) else "pods"
+        self.unseen[kind].append((tell, args, more))
+
+    def _attached(self, config: str, node: str) -> int:
+        on = [self.asked[pod] for pod, place in self.where.items() if place == node]
+        return sum(CONFIG[name] == config for networks in on for name in networks)
+
+    def _used(self, config: str, node: str) -> int:
+        return self._attached(config, node)
+
+    def _claim_blocks(self, node: str) -> None:
+        """What the KNI server does; that it finds none is what must never happen."""
+        for config, free in self.free.items():
+            held = self.held.setdefault((node, config), [])
+            while self._used(config, node) > sum(b.num_addresses for b in held):
+                assert free, f"no block of {config} is left for {node}"
+                held.append(free.pop(0))
+                self._tell(self.cluster.block, config, str(held[-1]), node)
+
+
+class Narrow(World):
+    """The same with two blocks of four addresses for three nodes and nothing else."""
+
+    capacity = 100
+    lists = (["blocks"],)
+
+
+World.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Narrow.TestCase.settings = settings(max_examples=200, stateful_step_count=20, deadline=None)
+TestWorld = World.TestCase
+TestNarrow = Narrow.TestCase
+
+
+def needs(config: str) -> Demand:
+    return Demand((config,), (Need(config, config, 1, (), (), ()),))
+
+
+def test_a_ledger_keeps_claims_by_config_and_forgets_all_of_them() -> None:
+    ledger = Ledger(ttl=10)
+    ledger.record("one", ["a", "b"], needs("blue"), 100)
+    ledger.record("two", ["a"], needs("green"), 101)
+    ledger.record("three", [], needs("green"), 101)
+    ledger.record("four", ["a"], Demand(), 101)
+    assert len(ledger) == 2
+    assert [nodes for nodes, _ in ledger.on("blue")] == [{"a", "b"}]
+    assert ledger.next_expiry == 110
+    ledger.record("one", ["b"], needs("green"), 105)
+    assert (list(ledger.on("blue")), len(ledger.on("green"))) == ([], 2)
+    assert ledger.next_expiry == 111
+    assert ledger.expire(111) == 1
+    assert ledger.drop("one")
+    assert not ledger.drop("one")
+    assert len(ledger) == 0
+    assert ledger.next_expiry is None
+    assert not ledger.on("green")
+
+
+@pytest.mark.parametrize(("now", "left"), [(109.9, 1), (110.0, 0), (500.0, 0)])
+def test_a_claim_lives_for_its_ttl(now: float, left: int) -> None:
+    ledger = Ledger(ttl=10)
+    ledger.record("one", ["a"], needs("blue"), 100)
+    ledger.expire(now)
+    assert len(ledger) == left
