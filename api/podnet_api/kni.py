@@ -519,6 +519,8 @@ class NodeNetworkStatus(Model, frozen=True, kw_only=True):
 
     networks: Annotated[list[NodeNetworkEntry], Meta(max_length=1000)] = []
     """Every PodNetwork of our provider that selects this node, by name."""
+    summary: Annotated[str, Meta(max_length=64)] = ""
+    """How many of them are ready, for ``kubectl get``, e.g. ``2 of 3 ready``."""
 
 
 class NodeNetwork(Model, frozen=True, kw_only=True):
@@ -531,7 +533,7 @@ class NodeNetwork(Model, frozen=True, kw_only=True):
         names.VERSION,
         False,
         ("nn",),
-        (Column("Networks", ".status.networks[*].name"), Column("Ready", ".status.networks[?(@.ready==true)].name")),
+        (Column("Networks", ".status.summary"),),
         (),
     )
     metadata: ObjectMeta

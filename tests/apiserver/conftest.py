@@ -95,12 +95,26 @@ class ApiServer:
         except OSError:
             return False
 
-    def send(self, method: str, path: str, body: dict[str, Any] | None = None, *, dry_run: bool = False) -> Answer:
+    def table(self, path: str) -> tuple[list[str], list[list[Any]]]:
+        """What kubectl get prints of a collection: heads and rows."""
+        found = self.send("GET", path, accept="application/json;as=Table;v=v1;g=meta.k8s.io").body
+        return [c["name"] for c in found["columnDefinitions"]], [row["cells"] for row in found["rows"]]
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        dry_run: bool = False,
+        accept: str = "application/json",
+        query: dict[str, str] | None = None,
+    ) -> Answer:
         """One request as administrator, with strict fields; errors are answers, too."""
-        query = {"fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
-        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+        asked_for = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {}), **(query or {})}
+        url = f"{self.url}{path}?{urllib.parse.urlencode(asked_for)}"
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind}
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind, "Accept": accept}
         data = None if body is None else json.dumps(body).encode()
         asked = urllib.request.Request(url, data, headers, method=method)
         tls = ssl.create_default_context(cadata=self.authority.decode())
@@ -265,6 +279,16 @@ def webhook(apiserver: ApiServer, spawn: Spawn) -> Iterator[ApiServer]:
     configured = _register(apiserver, port)
     spawn("podnet_api.webhook.main", "--namespace", "default", port=port, until="serving")
     time.sleep(1)  # the API server learns of the caBundle by a watch
+    yield apiserver
+    for path in configured:
+        apiserver.send("DELETE", path)
+
+
+@pytest.fixture(scope="module")
+def webhook_away(apiserver: ApiServer) -> Iterator[ApiServer]:
+    """The API server, told of a webhook that nobody runs."""
+    configured = _register(apiserver, free_port())
+    time.sleep(1)
     yield apiserver
     for path in configured:
         apiserver.send("DELETE", path)
