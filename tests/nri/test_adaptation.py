@@ -87,7 +87,7 @@ async def hang() -> None:
 
 async def block() -> None:
     """What no handler may do: the event loop stands still, and no deadline can be kept."""
-    time.sleep(0.7)  # noqa: ASYNC251 on purpose
+    time.sleep(0.7)
 
 
 @pytest.mark.parametrize("event", ["RunPodSandbox", "StopPodSandbox", "CreateContainer"])

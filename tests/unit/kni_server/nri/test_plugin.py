@@ -297,19 +297,19 @@ async def test_a_registration_that_fails(
     assert states[0].reason.startswith(reason)
 
 
-async def test_the_end_answers_the_event_in_progress(socket_path: pathlib.Path, pod: types.PodSandbox) -> None:
+async def test_the_end_answers_every_event(socket_path: pathlib.Path, pod: types.PodSandbox) -> None:
+    """The one in progress and the one that waits behind it."""
     handler = recorder.Recorder({"run_pod_sandbox": sleep_long})
     async with fake.Runtime().listening(socket_path) as runtime:
         async with running(plugin.run(socket_path, handler)):
             seen = await runtime.plugin()
             calls = [asyncio.create_task(each(pod)) for each in (seen.run_pod_sandbox, seen.stop_pod_sandbox)]
             await until(lambda: len(handler.calls) == 3)
-        for call in calls:
-            with pytest.raises(
-                errors.StatusError, match=r"^cannot handle RunPodSandbox: the plugin is stopping"
-            ) as caught:
-                await call
-            assert caught.value.code == Code.UNAVAILABLE
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert [(getattr(answer, "code", None), str(answer)) for answer in answers] == [
+            (Code.UNAVAILABLE, "cannot handle RunPodSandbox of pod default/web: the plugin is stopping"),
+            (Code.UNAVAILABLE, "cannot handle StopPodSandbox: the plugin is stopping"),
+        ]
         await asyncio.wait_for(seen.lost.wait(), 1)
 
 
@@ -347,6 +347,23 @@ async def test_a_report_that_fails_ends_it(socket_path: pathlib.Path) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(plugin.run(socket_path, recorder.Recorder(), report=report), 1)
     assert caught.group_contains(ValueError)
+
+
+async def test_a_good_connection_resets_the_backoff(socket_path: pathlib.Path) -> None:
+    """Nine losses: without the reset the last waits alone would last 256 times the first."""
+    backoff = plugin.Backoff(first=0.02, most=60)
+    keeping = plugin.run(socket_path, recorder.Recorder(), backoff=backoff)
+    async with fake.Runtime().listening(socket_path) as runtime, running(keeping):
+        for _ in range(9):
+            await (await runtime.plugin(timeout=1.0)).trunk.close()
+
+
+async def test_failing_connections_are_spaced_out(socket_path: pathlib.Path) -> None:
+    handler = recorder.Recorder({"configured": refuse})
+    keeping = plugin.run(socket_path, handler, backoff=plugin.Backoff(first=0.1, most=60))
+    async with fake.Runtime().listening(socket_path), running(keeping):
+        await asyncio.sleep(0.6)
+    assert 2 <= len(handler.calls) <= 4, "0, 0.05 to 0.1, 0.15 to 0.3, 0.35 to 0.7 s"
 
 
 @pytest.mark.parametrize(
