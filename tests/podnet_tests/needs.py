@@ -20,7 +20,23 @@ from podnet_hack.localcluster import components, engine
 KERNEL_LACKS = "kernel lacks "
 """How the reason of a skip begins that even root cannot help."""
 LINK_KINDS = frozenset(
-    "bond bridge dummy geneve gre ifb ipvlan ipvtap macvlan macvtap veth vlan vrf vxlan wireguard".split()
+    [
+        "bond",
+        "bridge",
+        "dummy",
+        "geneve",
+        "gre",
+        "ifb",
+        "ipvlan",
+        "ipvtap",
+        "macvlan",
+        "macvtap",
+        "veth",
+        "vlan",
+        "vrf",
+        "vxlan",
+        "wireguard",
+    ]
 )
 PROGRAMS = frozenset(("go", "ip", "nft"))
 
