@@ -1,4 +1,4 @@
-"""Bad input is refused at once where it can be seen at once; else it shows in a condition, in NodeNetwork and on the Pod."""
+"""Bad input is refused at once where it can be; else it shows in a condition, in NodeNetwork and on the Pod."""
 
 import json
 from typing import Any
@@ -83,9 +83,7 @@ def test_what_a_network_is_cannot_change(shared: Space) -> None:
 def test_parameters_that_are_missing(shared: Space) -> None:
     name = shared.name("lost")
     shared.make(objects.network(name, config=shared.name("absent")), objects.pod("lost", name))
-    eventually(
-        lambda: _conditions(shared, name, ParamsReady=reasons.PARAMS_NOT_FOUND, Ready=reasons.PARAMS_NOT_READY), 30
-    )
+    eventually(lambda: _parameters(shared, name, reasons.PARAMS_NOT_FOUND), 30)
     message = world.condition(shared.world.get("podnetwork", name), "ParamsReady")["message"]
     assert shared.name("absent") in message
     eventually(lambda: shared.waits("lost", name), 30)
@@ -95,28 +93,24 @@ def test_parameters_of_a_kind_that_is_not_ours(shared: Space) -> None:
     name = shared.name("foreign")
     ref = {"group": "example.com", "kind": "Fabric", "name": "one"}
     shared.make(objects.network(name, parametersRefs=[ref]))
-    eventually(
-        lambda: _conditions(shared, name, ParamsReady=reasons.PARAMS_UNSUPPORTED, Ready=reasons.PARAMS_NOT_READY), 30
-    )
+    eventually(lambda: _parameters(shared, name, reasons.PARAMS_UNSUPPORTED), 30)
 
 
 def test_an_uplink_that_is_absent(shared: Space) -> None:
     node = shared.world.workers()[0]
-    uplink = {"interface": "eth99"}
-    name = shared.network(
-        "cut", macvlan={}, uplink=uplink, antiSpoof=False, on=[node], ipam=objects.pool("10.122.0.0/24")
-    )
+    name = shared.network("cut", macvlan={}, uplink={"interface": "eth99"}, antiSpoof=False, on=[node])
     shared.make(objects.pod("cut", name))
     eventually(lambda: _entry(shared, node, name, reasons.UPLINK_MISSING, "eth99"), 30)
     assert shared.nodes_with(name) == []
     eventually(lambda: shared.waits("cut", name), 30)
 
 
-def _conditions(space: Space, network: str, **wanted: str) -> str:
+def _parameters(space: Space, network: str, reason: str) -> str:
+    """Whether the parameters are refused for ``reason``, and the network is not ready for that."""
     found = space.world.get("podnetwork", network)
-    for kind, reason in wanted.items():
+    for kind, wanted in (("ParamsReady", reason), ("Ready", reasons.PARAMS_NOT_READY)):
         condition = world.condition(found, kind)
-        if (condition["status"], condition["reason"]) != ("False", reason):
+        if (condition["status"], condition["reason"]) != ("False", wanted):
             return f"{kind} of {network} is {condition}"
     return ""
 

@@ -69,10 +69,7 @@ def test_a_node_is_tainted_until_its_kni_server_is_ready(space: Space) -> None:
 
 def test_an_uplink_that_goes_down_takes_its_network_along(space: Space) -> None:
     node, other = space.world.workers()[:2]
-    uplink = {"interface": "eth1"}
-    name = space.network(
-        "up", macvlan={}, uplink=uplink, antiSpoof=False, ipam=objects.pool("10.132.0.0/24"), on=[node, other]
-    )
+    name = space.network("up", macvlan={}, uplink={"interface": "eth1"}, antiSpoof=False, on=[node, other])
     space.wait_on_nodes(name, [node, other])
     try:
         space.world.on_node(node, "ip", "link", "set", "eth1", "down")

@@ -1,6 +1,5 @@
 """Pods without networks are not touched, and do not need podnet."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ from podnet_tests import objects
 from podnet_tests.space import Space
 from podnet_tests.waiting import eventually
 
+OURS = {names.NETWORKS_ANNOTATION, names.REQUIRED_PLUGINS_ANNOTATION}
 NOWHERE = '{"spec":{"template":{"spec":{"nodeSelector":{"podnet.local/away":"true"}}}}}'
 BACK = '{"spec":{"template":{"spec":{"nodeSelector":{"podnet.local/away":null}}}}}'
 
@@ -38,20 +38,15 @@ def away(space: Space) -> Iterator[None]:
 
 
 def test_the_spec_is_what_was_sent(space: Space) -> None:
-    sent = json.loads(
-        space.world.kubectl("create", "--dry-run=client", "--output=json", "--filename=-", stdin=_plain("p"))
-    )
+    sent = objects.pod("plain")
     space.make(sent)
-    got = space.world.get("pod", "p")
-    assert not got["metadata"].get("annotations", {}).keys() & {
-        names.NETWORKS_ANNOTATION,
-        names.REQUIRED_PLUGINS_ANNOTATION,
-    }
+    got = space.world.get("pod", "plain")
+    assert not got["metadata"].get("annotations", {}).keys() & OURS
     assert "affinity" not in got["spec"]
-    assert "resources" in got["spec"]["containers"][0]
-    assert got["spec"]["containers"][0]["resources"] == {}
+    (container,) = got["spec"]["containers"]
+    assert container["resources"] == {}
     assert {key: got["spec"][key] for key in sent["spec"] if key != "containers"} == {
-        key: value for key, value in sent["spec"].items() if key != "containers"
+        "terminationGracePeriodSeconds": 0
     }
 
 
@@ -62,10 +57,6 @@ def test_they_start_while_podnet_is_away_and_others_are_refused(space: Space) ->
     said = space.refused(objects.pod("fancy", "blue"))
     assert "podnet-webhook" in said
     space.wait_ready(*(pod["metadata"]["name"] for pod in plain))
-
-
-def _plain(name: str) -> str:
-    return json.dumps(objects.pod(name))
 
 
 def _names(system: World, kind: str) -> list[str]:

@@ -20,23 +20,10 @@ from podnet_hack.localcluster import components, engine
 KERNEL_LACKS = "kernel lacks "
 """How the reason of a skip begins that even root cannot help."""
 LINK_KINDS = frozenset(
-    [
-        "bond",
-        "bridge",
-        "dummy",
-        "geneve",
-        "gre",
-        "ifb",
-        "ipvlan",
-        "ipvtap",
-        "macvlan",
-        "macvtap",
-        "veth",
-        "vlan",
-        "vrf",
-        "vxlan",
-        "wireguard",
-    ]
+    (
+        *("bond", "bridge", "dummy", "geneve", "gre", "ifb", "ipvlan", "ipvtap"),
+        *("macvlan", "macvtap", "veth", "vlan", "vrf", "vxlan", "wireguard"),
+    )
 )
 PROGRAMS = frozenset(("go", "ip", "nft"))
 
