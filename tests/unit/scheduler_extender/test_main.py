@@ -1,0 +1,47 @@
+"""The command line, and a start that fails."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from podnet_scheduler_extender import main
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("127.0.0.1:10261", ("127.0.0.1", 10261)), ("[::1]:80", ("::1", 80)), (":9000", ("", 9000))],
+)
+def test_listen(text: str, address: tuple[str, int]) -> None:
+    assert main.arguments(["--listen", text]).listen == address
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--listen", "nonsense"],
+        ["--listen", "a:b"],
+        ["--listen", "a:99999"],
+        ["--claim-ttl", "0"],
+        ["--claim-ttl", "soon"],
+        ["--log-level", "loud"],
+    ],
+)
+def test_bad_flags_are_refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main.arguments(argv)
+    assert caught.value.code == 2
+    assert argv[0] in capsys.readouterr().err
+
+
+def test_defaults() -> None:
+    args = main.arguments([])
+    assert (args.listen, args.claim_ttl, args.kubeconfig) == (("127.0.0.1", 10261), 30.0, None)
+    assert main.arguments(["-v", "4", "--claim-ttl", "10s"]).claim_ttl == 10
+
+
+def test_a_kubeconfig_that_is_not_there_ends_the_program_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["podnet-scheduler-extender", "--kubeconfig", "/nonexistent"])
+    with pytest.raises(SystemExit) as caught:
+        main.main()
+    assert str(caught.value.code).startswith("cannot read kubeconfig /nonexistent")

@@ -1,0 +1,49 @@
+"""Scores: more free is better, addresses at hand are better, always 0 to 10."""
+
+from __future__ import annotations
+
+import pytest
+from podnet_scheduler_extender.fake import Cluster, request
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    made = Cluster()
+    made.config("blue", {"cidr": "10.0.0.0/24"}, blockPrefix4=28)
+    made.network("blue")
+    made.config("own", {"cidr": "10.9.0.0/28"}, scope="node")
+    made.network("own")
+    for node in "ab":
+        made.node(node, "blue", "own", capacity=20)
+    return made
+
+
+def scores(cluster: Cluster, networks: list[str], nodes: str = "ab") -> dict[str, int]:
+    found = cluster.extender.prioritize(request("new", networks, list(nodes)))
+    return {entry.host: entry.score for entry in found}
+
+
+def test_free_attachments(cluster: Cluster) -> None:
+    for number in range(10):
+        cluster.pod(f"p{number}", ["blue"], node="a")
+    cluster.block("blue", "10.0.0.0/28", "a")
+    cluster.block("blue", "10.0.0.16/28", "b")
+    assert scores(cluster, ["blue"]) == {"a": 6, "b": 10}
+
+
+def test_a_block_with_free_addresses(cluster: Cluster) -> None:
+    cluster.block("blue", "10.0.0.0/28", "b")
+    assert scores(cluster, ["blue"]) == {"a": 8, "b": 10}
+
+
+def test_addresses_of_the_node_itself(cluster: Cluster) -> None:
+    for number in range(7):
+        cluster.pod(f"p{number}", ["own"], node="b")
+    assert scores(cluster, ["own"]) == {"a": 10, "b": 6}
+
+
+@pytest.mark.parametrize("networks", [[], ["default"], ["blue", "own"], ["nowhere"]])
+def test_bounds(cluster: Cluster, networks: list[str]) -> None:
+    for number in range(40):
+        cluster.pod(f"p{number}", ["blue", "own"], node="a")
+    assert all(0 <= score <= 10 for score in scores(cluster, networks, "abz").values())
