@@ -146,7 +146,7 @@ class NodeAgent:
     async def _write_status(self) -> None:
         body = {
             "metadata": {"name": self._objects.node},
-            "status": {"networks": [msgspec.to_builtins(entry) for entry in self.entries]},
+            "status": msgspec.to_builtins(node_status.status(self.entries)),
         }
         if self._published is None:
             await self._create()

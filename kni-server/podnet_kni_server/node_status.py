@@ -5,7 +5,7 @@ Pure. ``node`` feeds it from caches and the kernel, and writes what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from podnet_api import core, kni, multinetwork, names, pools, reasons
 from podnet_api.meta import condition, is_true
@@ -95,6 +95,12 @@ def capacity(config: kni.NetworkConfig) -> int:
     limit = config.spec.capacity.attachments if config.spec.capacity else None
     most = MACVLAN_LINKS if config.spec.macvlan else BRIDGE_PORTS - bool(config.spec.uplink or config.spec.vxlan)
     return most if limit is None else min(limit, most)
+
+
+def status(entries: Sequence[kni.NodeNetworkEntry]) -> kni.NodeNetworkStatus:
+    """The status of the NodeNetwork; its summary is what ``kubectl get`` shows."""
+    ready = sum(1 for one in entries if one.ready)
+    return kni.NodeNetworkStatus(networks=list(entries), summary=f"{ready} of {len(entries)} ready")
 
 
 def label_changes(labels: Mapping[str, str], entries: Iterable[kni.NodeNetworkEntry]) -> dict[str, str | None]:

@@ -49,6 +49,12 @@ def test_counts() -> None:
     assert (made.addresses.free4, made.addresses.free6) == (4, 6)
 
 
+def test_the_summary_counts_what_is_ready() -> None:
+    made = node_status.status([entry(pod_network("blue"), UP), entry(pod_network("red"), DOWN)])
+    assert made.summary == "1 of 2 ready"
+    assert [one.name for one in made.networks] == ["blue", "red"]
+
+
 @pytest.mark.parametrize(
     ("selector", "selected"),
     [
