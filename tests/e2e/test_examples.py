@@ -10,7 +10,8 @@ from podnet_hack.demo.world import EXAMPLES
 from podnet_tests import objects
 from podnet_tests.space import Space
 
-FILES = sorted(EXAMPLES.glob("*.yaml"))
+FILES = sorted(path for path in EXAMPLES.glob("*.yaml") if path.name != "multus.yaml")
+"""All but the one whose Pod needs the definition before it for real."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
