@@ -46,7 +46,7 @@ def test_the_spec_is_what_was_sent(space: Space) -> None:
     (container,) = got["spec"]["containers"]
     assert container["resources"] == {}
     assert {key: got["spec"][key] for key in sent["spec"] if key != "containers"} == {
-        "terminationGracePeriodSeconds": 0
+        "terminationGracePeriodSeconds": 1
     }
 
 

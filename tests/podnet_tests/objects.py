@@ -43,7 +43,7 @@ def pod(name: str, *networks: str | Object, **spec: Any) -> Object:
     """A Pod that asks for networks: names of PodNetworks, or whole entries."""
     annotations = {names.NETWORKS_ANNOTATION: listed(*networks)} if networks else {}
     container = {"name": "app", "image": image.TEST}
-    made = _object("v1", "Pod", name, {"terminationGracePeriodSeconds": 0, "containers": [container]} | spec)
+    made = _object("v1", "Pod", name, {"terminationGracePeriodSeconds": 1, "containers": [container]} | spec)
     made["metadata"]["annotations"] = annotations
     return made
 
