@@ -69,7 +69,7 @@ class Extender:
         """/prioritize. Raises BadRequestError."""
         pod, nodes = wire.pod_of(args), wire.named_nodes(args)
         asked = self._resolution(pod).demand
-        found = score.scores(asked, nodes, self.state.snapshot, self.ledger)
+        found = score.scores(asked, nodes, self.state.snapshot)
         return [wire.HostPriority(node, points) for node, points in found]
 
     def preempt(self, args: wire.PreemptionArgs) -> wire.PreemptionResult:

@@ -13,7 +13,7 @@ import logging
 import time
 from typing import Any, Protocol
 
-from podnet_api import core, names
+from podnet_api import core, meta, names
 from podnet_api.errors import ConflictError, KubeError, NotFoundError
 from podnet_api.kube import Client
 
@@ -71,26 +71,28 @@ class KubeWriter:
 
     async def say(self, pod: core.Pod, reason: str, message: str) -> None:
         condition = {"type": names.NETWORKS_READY, "status": "False", "reason": reason, "message": message}
-        await self._conditions(pod, [condition | {"lastTransitionTime": _now()}])
+        before = meta.condition(pod.status.conditions, names.NETWORKS_READY)
+        since = before.last_transition_time if before is not None and before.status == "False" else None
+        await self._conditions(pod, [condition | {"lastTransitionTime": since or _now()}])
         await self._client.event(pod, "Warning", reason, message, MANAGER)
 
     async def clear(self, pod: core.Pod) -> None:
         await self._conditions(pod, [])
 
     async def touch(self, pod: core.Pod) -> None:
-        meta = pod.metadata
+        about = pod.metadata
         annotations = {names.WAKE_ANNOTATION: _now()}
-        patch = {"metadata": {"resourceVersion": meta.resource_version, "annotations": annotations}}
-        await self._client.merge(core.Pod.resource, meta.name, patch, namespace=meta.namespace)
+        patch = {"metadata": {"resourceVersion": about.resource_version, "annotations": annotations}}
+        await self._client.merge(core.Pod.resource, about.name, patch, namespace=about.namespace)
 
     async def _conditions(self, pod: core.Pod, conditions: list[dict[str, Any]]) -> None:
         """Our conditions of the Pod, all of them: server-side apply removes what we owned and do not name."""
-        meta = pod.metadata
+        about = pod.metadata
         identity = {
-            "namespace": meta.namespace,
-            "name": meta.name,
-            "uid": meta.uid,
-            "resourceVersion": meta.resource_version,
+            "namespace": about.namespace,
+            "name": about.name,
+            "uid": about.uid,
+            "resourceVersion": about.resource_version,
         }
         body = {"metadata": identity, "status": {"conditions": conditions}}
         await self._client.apply(core.Pod.resource, body, subresource="status", manager=MANAGER)
@@ -156,11 +158,11 @@ class Waker:
             result = "failed"
             log.warning("%s; trying again", error)
         self._extender.metrics.writes.labels(action.do.value, result).inc()
-        meta = action.pod.metadata
+        about = action.pod.metadata
         text = f": {action.message}" if action.message else ""
         milliseconds = (time.monotonic() - started) * 1000
         log.info(
-            "%s Pod %s/%s: %s in %.0f ms%s", action.do.value, meta.namespace, meta.name, result, milliseconds, text
+            "%s Pod %s/%s: %s in %.0f ms%s", action.do.value, about.namespace, about.name, result, milliseconds, text
         )
         return result != "failed"
 
