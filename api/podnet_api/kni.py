@@ -473,7 +473,7 @@ class AttachmentConfig(Model, frozen=True, kw_only=True):
     """What the attachment asks for."""
 
 
-class AttachmentCount(Model, frozen=True, kw_only=True):
+class AttachmentCount(Model, frozen=True, kw_only=True, omit_defaults=False):
     """How many attachments a node carries."""
 
     capacity: Count = 0
@@ -482,7 +482,7 @@ class AttachmentCount(Model, frozen=True, kw_only=True):
     """How many it carries now."""
 
 
-class AddressCount(Model, frozen=True, kw_only=True):
+class AddressCount(Model, frozen=True, kw_only=True, omit_defaults=False):
     """Addresses that a node can give at once, out of the blocks that it holds."""
 
     free4: Count = 0

@@ -34,6 +34,9 @@ RESOURCE = f"{GROUP}/networks"
 """Extended resource (managedResources, ignoredByScheduler): only Pods that ask for it cost an extender call."""
 NODE_LABEL_PREFIX = f"podnetwork.{GROUP}/"
 NODE_LABEL_VALUE = "ready"
+NODE_LABEL_NOT_READY = "not-ready"
+"""The label's key says that the node carries the network, its value whether Pods can attach now. Affinity
+asks for the key alone: the kubelet checks it again when it starts, and ends running Pods whose node lost it."""
 NOT_READY_TAINT = f"{GROUP}/kni-not-ready"
 REQUIRED_PLUGINS_ANNOTATION = "required-plugins.noderesource.dev"
 NRI_PLUGIN_NAME = "kni"
@@ -53,7 +56,7 @@ _HASH_LENGTH = 10
 
 
 def node_label(network: str) -> str:
-    """Key of the node label that says: PodNetwork ``network`` can be attached here.
+    """Key of the node label that says: this node carries PodNetwork ``network``.
 
     The part behind the slash of a label key holds at most 63 characters, a PodNetwork name up to 253:
     a longer name is cut and ends in a hash of the whole.

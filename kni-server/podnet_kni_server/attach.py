@@ -95,6 +95,10 @@ class Core:
         """Whether a sandbox of the Pod with ``uid`` is known."""
         return any(record.uid == uid for record in self._records.values())
 
+    def networks(self) -> set[str]:
+        """The PodNetworks that Pods of this node are attached to."""
+        return {i.network for record in self._records.values() for i in record.interfaces}
+
     def attached(self, config: str) -> int:
         """How many interfaces of this node hang on a NetworkConfig."""
         return sum(1 for r in self._records.values() for i in r.interfaces if i.config == config)

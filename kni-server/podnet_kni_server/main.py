@@ -25,6 +25,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from podnet_api import core as kube_core
+from podnet_api import names
 from podnet_api.errors import KubeError, PodnetError
 from podnet_api.kube import Client, Credentials
 
@@ -36,7 +37,7 @@ from podnet_kni_server.errors import AttachError
 from podnet_kni_server.hook import Hook
 from podnet_kni_server.leases import Leases
 from podnet_kni_server.node import NodeAgent
-from podnet_kni_server.nri import plugin
+from podnet_kni_server.nri import plugin, types
 from podnet_kni_server.objects import Objects
 from podnet_kni_server.probes import Probes
 from podnet_kni_server.records import Sandbox
@@ -45,6 +46,11 @@ from podnet_kni_server.server import Server, Service
 log = logging.getLogger("podnet_kni_server")
 
 _CHECK_SECONDS = 5.0
+# A hanging server must not hold up Pods without networks; those with networks are held by NRI's default
+# validator, which finds a plugin missing that has been dropped.
+_IDENTITY = types.Identity(
+    names.NRI_PLUGIN_NAME, names.NRI_PLUGIN_INDEX, types.FailurePolicy(fail_request=False, keep_connected=False)
+)
 
 
 def main() -> None:
@@ -113,7 +119,12 @@ class _Program:
         self._blocks = Blocks(args.node_name, self._leases, self._objects, lambda: self._node.touch())
         self._publisher = publish.Publisher(client, self._datapath, args.run_dir / "status", self._objects.npwg_name)
         self._node = NodeAgent(
-            client, self._objects, self._datapath, used=lambda name: self._core.attached(name), free=self._leases.free
+            client,
+            self._objects,
+            self._datapath,
+            used=lambda name: self._core.attached(name),
+            free=self._leases.free,
+            in_use=lambda: self._core.networks(),
         )
         self._core = attach.Core(
             view=self._objects,
@@ -162,7 +173,8 @@ class _Program:
         self._tasks.create_task(self._publisher.run(), name="status")
         self._tasks.create_task(self._blocks.run(), name="blocks")
         self._tasks.create_task(
-            plugin.run(self._args.nri_socket, self._hook, report=self._reported), name="runtime hook"
+            plugin.run(self._args.nri_socket, self._hook, identity=_IDENTITY, report=self._reported),
+            name="runtime hook",
         )
 
     def _reported(self, state: plugin.State) -> None:

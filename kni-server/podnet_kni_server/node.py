@@ -7,9 +7,10 @@ something changed -> make the node right -> write NodeNetwork, labels and taint 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -33,16 +34,25 @@ _PAUSES = (0.5, 15.0)
 
 
 class NodeAgent:
-    """Keeps this node's networks. ``used`` and ``free`` count attachments and addresses."""
+    """Keeps this node's networks. ``used`` and ``free`` count attachments and addresses, ``in_use`` names
+    the PodNetworks that Pods of this node are attached to."""
 
     def __init__(
-        self, client: Client, objects: Objects, datapath: Datapath, used: node_status.Used, free: node_status.Free
+        self,
+        client: Client,
+        objects: Objects,
+        datapath: Datapath,
+        *,
+        used: node_status.Used,
+        free: node_status.Free,
+        in_use: Callable[[], set[str]],
     ) -> None:
         self._client = client
         self._objects = objects
         self._datapath = datapath
         self._used = used
         self._free = free
+        self._in_use = in_use
         self._states: dict[str, NodeLinkState] = {}
         self._links: dict[str, tuple[bool, bool]] = {}
         self._watched: set[str] = set()
@@ -121,9 +131,16 @@ class NodeAgent:
                 pause = _PAUSES[0]
             except (KubeError, DatapathError) as error:
                 log.warning("%s; trying again in %.1f s", error, pause)
-                await asyncio.sleep(pause)
+                await self._pause(pause)
                 pause = min(pause * 2, _PAUSES[1])
-                self._dirty.set()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before trying again, but no longer than until something else changes."""
+        await asyncio.sleep(_PAUSES[0])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds - _PAUSES[0]):
+                await self._dirty.wait()
+        self._dirty.set()
 
     async def watch_links(self) -> None:
         """Look again when a link that a network uses changes."""
@@ -171,7 +188,7 @@ class NodeAgent:
         node = self._objects.nodes.get(self._objects.node)
         if node is None:
             return
-        changes = node_status.label_changes(node.metadata.labels, self.entries)
+        changes = node_status.label_changes(node.metadata.labels, self.entries, self._in_use())
         if changes:
             await self._client.merge(core.Node.resource, self._objects.node, {"metadata": {"labels": changes}})
 

@@ -103,9 +103,15 @@ def status(entries: Sequence[kni.NodeNetworkEntry]) -> kni.NodeNetworkStatus:
     return kni.NodeNetworkStatus(networks=list(entries), summary=f"{ready} of {len(entries)} ready")
 
 
-def label_changes(labels: Mapping[str, str], entries: Iterable[kni.NodeNetworkEntry]) -> dict[str, str | None]:
-    """The merge patch that makes the node's labels say which networks are ready: None takes a label away."""
-    wanted = {names.node_label(e.name): names.NODE_LABEL_VALUE for e in entries if e.ready}
+def label_changes(
+    labels: Mapping[str, str], entries: Iterable[kni.NodeNetworkEntry], in_use: Iterable[str]
+) -> dict[str, str | None]:
+    """The merge patch that makes the node's labels say which networks it carries and which of them are ready;
+    None takes a label away. ``in_use`` are networks that Pods of this node are attached to: their label stays,
+    because the kubelet ends Pods whose node affinity no longer holds when it restarts."""
+    wanted = {names.node_label(network): names.NODE_LABEL_NOT_READY for network in in_use}
+    for one in entries:
+        wanted[names.node_label(one.name)] = names.NODE_LABEL_VALUE if one.ready else names.NODE_LABEL_NOT_READY
     stale = [k for k in labels if k.startswith(names.NODE_LABEL_PREFIX) and k not in wanted]
     changes: dict[str, str | None] = {k: v for k, v in wanted.items() if labels.get(k) != v}
     return changes | dict.fromkeys(stale)

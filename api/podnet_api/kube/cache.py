@@ -17,6 +17,7 @@ import msgspec
 
 from podnet_api.errors import GoneError, KubeError
 from podnet_api.kube.client import Client, K
+from podnet_api.meta import Model, ObjectMeta
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,10 @@ Listener = Callable[[K | None, K | None], None]
 """Called with (old, new): old is None for a new object, new is None for one that is gone."""
 _BACKOFF = (0.2, 10.0)
 _QUIET_WATCH = 1.0
+
+
+class _Bookmark(Model, frozen=True, kw_only=True):
+    metadata: ObjectMeta
 
 
 class Cache(Generic[K]):
@@ -91,14 +96,20 @@ class Cache(Generic[K]):
                 self._client.watch(self._kind, self._namespace, version, **self._selectors)
             ) as events:
                 async for type_, raw in events:
-                    item = self._decoder.decode(raw)
-                    version = item.metadata.resource_version
-                    if type_ == "DELETED":
-                        self._drop(_key(item))
-                    elif type_ != "BOOKMARK":
-                        self._put(item)
+                    version = self._take(type_, raw)
             if asyncio.get_running_loop().time() - started < _QUIET_WATCH:
                 await asyncio.sleep(_QUIET_WATCH)  # a server that ends every watch at once must not be hammered
+
+    def _take(self, type_: str, raw: msgspec.Raw) -> str:
+        """Take one event over; the resource version after it. A bookmark carries nothing but that version."""
+        if type_ == "BOOKMARK":
+            return msgspec.json.decode(raw, type=_Bookmark).metadata.resource_version
+        item = self._decoder.decode(raw)
+        if type_ == "DELETED":
+            self._drop(_key(item))
+        else:
+            self._put(item)
+        return item.metadata.resource_version
 
     def _put(self, item: K) -> None:
         old = self._objects.get(_key(item))

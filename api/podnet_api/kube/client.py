@@ -114,10 +114,7 @@ class Client:
     async def create(self, item: K) -> K:
         """Create ``item``. Raises AlreadyExistsError when the name is taken."""
         path = item.resource.path(item.metadata.namespace)
-        try:
-            body = await self.request("POST", path, body=msgspec.json.encode(manifest(item)))
-        except ConflictError as error:
-            raise AlreadyExistsError(str(error), error.code, error.reason) from error
+        body = await self.request("POST", path, body=msgspec.json.encode(manifest(item)))
         return msgspec.json.decode(body, type=type(item))
 
     async def apply(
@@ -255,5 +252,5 @@ def _error(method: str, path: str, code: int, content: bytes) -> KubeError:
     except (msgspec.DecodeError, UnicodeDecodeError):
         status = _Status(message=content[:200].decode(errors="replace"))
     kinds: dict[int, type[KubeError]] = {404: NotFoundError, 409: ConflictError, 410: GoneError}
-    kind = kinds.get(code, KubeError)
+    kind = AlreadyExistsError if status.reason == "AlreadyExists" else kinds.get(code, KubeError)
     return kind(f"cannot {method} {path}: {code} {status.reason}: {status.message}", code, status.reason)

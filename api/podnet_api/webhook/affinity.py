@@ -1,4 +1,7 @@
-"""Required node affinity: a Pod may only go where the KNI server calls its networks ready. Pure.
+"""Required node affinity: a Pod may only go to nodes that carry its networks. Pure.
+
+Whether they are ready there is the extender's to say: affinity to readiness would end running Pods when the
+kubelet restarts while an uplink is down, for it checks the affinity of running Pods again.
 
 Terms are ORed, the expressions of a term ANDed: each existing term gets each expression. Calling it again
 changes nothing.
@@ -37,7 +40,7 @@ def _child(parent: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _expression(network: str) -> dict[str, Any]:
-    return {"key": names.node_label(network), "operator": "In", "values": [names.NODE_LABEL_VALUE]}
+    return {"key": names.node_label(network), "operator": "Exists"}
 
 
 def _extend(term: dict[str, Any], wanted: list[dict[str, Any]]) -> None:

@@ -165,7 +165,7 @@ def test_resources_of_the_first_container() -> None:
 
 
 def expression(name: str) -> Json:
-    return {"key": names.node_label(name), "operator": "In", "values": ["ready"]}
+    return {"key": names.node_label(name), "operator": "Exists"}
 
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -77,8 +77,14 @@ def test_labels_change_only_where_they_differ() -> None:
     ready, lost = entry(pod_network("blue"), UP), entry(pod_network("red"), DOWN)
     blue, red, old = (names.node_label(n) for n in ("blue", "red", "old"))
     labels = {"zone": "a", red: "ready", old: "ready"}
-    assert node_status.label_changes(labels, [ready, lost]) == {blue: "ready", red: None, old: None}
-    assert node_status.label_changes({blue: "ready"}, [ready, lost]) == {}
+    changes = node_status.label_changes(labels, [ready, lost], [])
+    assert changes == {blue: "ready", red: "not-ready", old: None}
+    assert node_status.label_changes({blue: "ready", red: "not-ready"}, [ready, lost], []) == {}
+
+
+def test_the_label_of_a_network_in_use_stays() -> None:
+    old = names.node_label("old")
+    assert node_status.label_changes({old: "ready"}, [], ["old"]) == {old: "not-ready"}
 
 
 def test_only_our_taint_goes() -> None:
