@@ -102,10 +102,9 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def report(pod: str, state: str, explanation: Explanation, verdict: Verdict) -> str:
-    """The page /explain: the Pod, the verdict, then a line for each node."""
-    lines = [f"Pod {pod}: {state}"]
-    lines.append("fits" if explanation.fits else f"waits: {explanation.reason}: {explanation.message}")
+def report(pod: str, explanation: Explanation, verdict: Verdict) -> str:
+    """The page /explain on a Pod that is not bound: the verdict, then a line for each node."""
+    lines = [f"Pod {pod}: " + ("fits" if explanation.fits else f"{explanation.reason}: {explanation.message}")]
     words = dict.fromkeys(verdict.fitting, "fits") | {node: why.text for node, why in verdict.refused.items()}
     lines += [f"  {node}: {words[node]}" for node in sorted(words)]
     return "\n".join(lines) + "\n"

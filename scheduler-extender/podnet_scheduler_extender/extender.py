@@ -87,9 +87,12 @@ class Extender:
         tracked = self.state.find(namespace, name)
         if tracked is None:
             return None
-        pod, resolution = tracked.pod, tracked.resolution
-        verdict = filter.judge(resolution, sorted(self.state.snapshot.nodes), self.state.snapshot, self.ledger)
-        return explain.report(f"{namespace}/{name}", self._standing(pod), self._explain(pod), verdict)
+        standing = self._standing(tracked.pod)
+        if standing:
+            return f"Pod {namespace}/{name}: {standing}\n"
+        nodes, snapshot = sorted(self.state.snapshot.nodes), self.state.snapshot
+        verdict = filter.judge(tracked.resolution, nodes, snapshot, self.ledger)
+        return explain.report(f"{namespace}/{name}", self._explain(tracked.pod), verdict)
 
     def sweep(self, most: int) -> list[Action]:
         """What is to be done about the waiting Pods now, at most ``most`` things. Those in flight are left out."""
@@ -122,11 +125,13 @@ class Extender:
         return explain.explain(resolution, offered, self.state.snapshot, self.ledger)
 
     def _standing(self, pod: core.Pod) -> str:
+        """Where a Pod went, or ``""`` when that is open."""
         if pod.finished:
             return pod.status.phase
         if pod.spec.node_name:
             return f"on node {pod.spec.node_name}"
-        return "in flight" if pod.metadata.uid in self.ledger else "not bound"
+        claim = self.ledger.get(pod.metadata.uid)
+        return f"in flight, told {len(claim.nodes)} nodes: {', '.join(sorted(claim.nodes)[:5])}" if claim else ""
 
     def _resolution(self, pod: wire.Pod) -> Resolution:
         text = pod.annotation(names.NETWORKS_ANNOTATION)

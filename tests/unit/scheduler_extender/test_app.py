@@ -174,17 +174,24 @@ async def test_not_ready_until_listed(cluster: Cluster, aiohttp_client: Start) -
     await post(client, "filter", {"Pod": pod(), "NodeNames": ["a"]})
 
 
+async def explained(client: Client, pod: str) -> list[str]:
+    return (await (await client.get("/explain", params={"pod": pod})).text()).splitlines()
+
+
 async def test_explain(cluster: Cluster, client: Client) -> None:
     cluster.pod("p", ["blue"])
-    page = await (await client.get("/explain", params={"pod": "team/p"})).text()
-    assert page.splitlines() == [
-        "Pod team/p: not bound",
-        "fits",
-        "  a: fits",
-        "  b: fits",
-        "  c: networks not available on the node",
-    ]
-    assert (await client.get("/explain", params={"pod": "team/q"})).status == 404
+    fits = ["  a: fits", "  b: fits", "  c: networks not available on the node"]
+    assert await explained(client, "team/p") == ["Pod team/p: fits", *fits]
+    cluster.filter("p", ["blue"], "ab")
+    assert await explained(client, "team/p") == ["Pod team/p: in flight, told 2 nodes: a, b"]
+    cluster.pod("p", ["blue"], node="a")
+    assert await explained(client, "team/p") == ["Pod team/p: on node a"]
+    cluster.pod("p", ["blue"], node="a", phase="Succeeded")
+    assert await explained(client, "team/p") == ["Pod team/p: Succeeded"]
+    cluster.pod("q", ["green"])
+    [first, *_] = await explained(client, "team/q")
+    assert first.startswith("Pod team/q: NetworkNotFound: PodNetwork green does not exist")
+    assert (await client.get("/explain", params={"pod": "team/nobody"})).status == 404
     assert (await client.get("/explain")).status == 400
 
 
