@@ -77,10 +77,7 @@ static void close_nest(struct nlattr *nest) { nest->nla_len = out + used - (char
 static int make_socket(int family)
 {
 	int one = 1, fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family);
-	struct timeval patience = {.tv_sec = 10};
-	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
 	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	return fd;
 }
 

@@ -1,7 +1,8 @@
 """Tell the neighbours where a new link's addresses live: gratuitous ARP and unsolicited neighbour advertisement.
 
 An address may have belonged to another Pod a moment ago. Sent a little after the attach, outside of its
-time: the carrier and the bridge port need that moment. Frames are pure; send() runs inside the namespace.
+time, by a thread of its own: the carrier and the bridge port need that moment. Frames are pure; send() runs
+inside the namespace.
 """
 
 import contextlib

@@ -7,24 +7,23 @@ twice, so the usual case pays nothing for being idempotent.
 """
 
 import contextlib
+import dataclasses
 import errno
 import fcntl
-import random
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from podnet_kni_server.datapath import inet, links, observe, spoof
-from podnet_kni_server.datapath.channel import NETFILTER, Channel, Request
+from podnet_kni_server.datapath.channel import NETFILTER, Answer, Channel, Request
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
 from podnet_kni_server.datapath.model import Interface, Link, Observed
+from podnet_kni_server.datapath.prepare import Prepared, prepare
 from podnet_kni_server.datapath.worker import Pod
 
 _ATTEMPTS = 4
-_SIOCGIFINDEX, _IFREQ_SIZE = 0x8933, 40
+_SIOCGIFMTU, _SIOCGIFINDEX, _IFREQ_SIZE = 0x8921, 0x8933, 40
 _DISABLE_IPV6 = "net/ipv6/conf/default/disable_ipv6"
-_FIRST_INDEX, _INDEX_BITS = 1 << 20, 30
-"""Indices that we choose; the kernel's own count up from 1."""
 
 
 class _Taken(Exception):
@@ -52,7 +51,14 @@ class Node:
 
     def index_of(self, name: str) -> int:
         """Index of a link of the node, like socket.if_nametoindex but on a socket that stays. Raises: OSError."""
-        answer = fcntl.ioctl(self._plain, _SIOCGIFINDEX, name.encode().ljust(_IFREQ_SIZE, b"\0"))
+        return self._ask(_SIOCGIFINDEX, name)
+
+    def mtu_of(self, name: str) -> int:
+        """MTU of a link of the node. Raises: OSError."""
+        return self._ask(_SIOCGIFMTU, name)
+
+    def _ask(self, question: int, name: str) -> int:
+        answer = fcntl.ioctl(self._plain, question, name.encode().ljust(_IFREQ_SIZE, b"\0"))
         return int.from_bytes(answer[16:20], sys.byteorder)
 
     def close(self) -> None:
@@ -65,6 +71,8 @@ class Node:
 
 def attach(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
     """Make `wanted` in the Pod's namespace. See interface.Datapath.attach."""
+    if any(not link.mtu for link in wanted):
+        wanted = [link if link.mtu else dataclasses.replace(link, mtu=_mtu_of(node, link)) for link in wanted]
     try:
         return _attach(node, pod, wanted)
     except NetlinkError as error:
@@ -82,7 +90,7 @@ def _attach(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
     todo = list(wanted)
     for _ in range(_ATTEMPTS):
         try:
-            made = _make(node, pod, todo)
+            made = _make(node, pod, prepare(todo))
         except _Taken as taken:
             todo = _clear(node, pod.channel, wanted, taken.error)
             continue
@@ -97,16 +105,16 @@ def _in_order(wanted: Sequence[Link], found: list[Observed]) -> list[Observed]:
     return [by_name[link.name] for link in wanted]
 
 
-def _make(node: Node, pod: Pod, todo: list[Link]) -> list[Observed]:
-    """Make all of `todo` or leave nothing. Raises: _Taken when something of that name or index exists."""
+def _make(node: Node, pod: Pod, prepared: Prepared) -> list[Observed]:
+    """Make all that is prepared or leave nothing. Raises: _Taken when something of that name or index exists."""
     undo: list[Callable[[], object]] = []
     try:
-        indices = _make_links(node, pod, todo, undo)
-        guarded = [link for link in todo if link.anti_spoof and link.kind == "veth"]
-        if guarded:
-            undo.append(lambda: release(node, guarded))
-            node.netfilter.run(*spoof.guard(guarded))
-        return _configure(pod.channel, todo, indices, undo)
+        _make_links(node, pod, prepared, undo)
+        if prepared.guard:
+            undo.append(lambda: release(node, prepared.guarded))
+            _guard(node, prepared.guard)
+        batch = [*prepared.settings, *_replace_defaults(pod, prepared, undo), *prepared.reads]
+        return _read_back(pod.channel.batch(batch).check(), len(batch), prepared)
     except BaseException:
         for step in reversed(undo):
             with contextlib.suppress(DatapathError):
@@ -114,101 +122,87 @@ def _make(node: Node, pod: Pod, todo: list[Link]) -> list[Observed]:
         raise
 
 
-def _make_links(
-    node: Node, pod: Pod, todo: list[Link], undo: list[Callable[[], object]]
-) -> list[int]:  # fmt: skip
+def _make_links(node: Node, pod: Pod, prepared: Prepared, undo: list[Callable[[], object]]) -> None:
     requests: list[Request] = []
-    made: list[tuple[int, Channel, int, str]] = []  # place of the request, and how to delete what it makes
-    indices: list[int] = []
-    for link in todo:
-        index = _draw()
-        indices.append(index)
-        master = _index_of(node, link.master, link)
+    made: list[tuple[int, bool, int, str]] = []  # place of the request; on the node or inside; what it makes
+    for at, (link, (host, index)) in enumerate(zip(prepared.todo, prepared.indices, strict=True)):
+        master = _index_of(node, link)
         if link.kind == "veth":
-            host = _draw()
-            made.append((len(requests), node.route, host, link.host_name))
+            made.append((len(requests), True, host, link.host_name))
             requests.append(links.make_veth(link, host, index, master, pod.fd))
             if link.hairpin or link.isolated:
                 requests.append(links.set_port(link, host))
         else:
-            made.append((len(requests), pod.channel, index, link.name))
+            prepared.indices[at] = (master, index)
+            made.append((len(requests), False, index, link.name))
             requests.append(links.make_macvlan(link, index, master, pod.fd))
     answer = node.route.batch(requests)
-    for place, channel, index, name in made:
+    for place, on_node, index, name in made:
         if place not in answer.errors:
-            undo.append(_deletion(channel, index, name))
-    for place, _, _, _ in made:
-        error = answer.errors.get(place)
-        if error is not None and error.errno in (errno.EEXIST, errno.EBUSY):
-            raise _Taken(error)
-    answer.check()
-    return indices
+            undo.append(_deletion(node, pod, on_node, index, name))
+    if answer.errors:
+        for place, _, _, _ in made:
+            error = answer.errors.get(place)
+            if error is not None and error.errno in (errno.EEXIST, errno.EBUSY):
+                raise _Taken(error)
+        answer.check()
 
 
-def _draw() -> int:
-    return _FIRST_INDEX + random.getrandbits(_INDEX_BITS)
+def _deletion(node: Node, pod: Pod, on_node: bool, index: int, name: str) -> Callable[[], object]:
+    return lambda: (node.route if on_node else pod.channel).batch([links.delete(index, name)])
 
 
-def _deletion(channel: Channel, index: int, name: str) -> Callable[[], object]:
-    return lambda: channel.batch([links.delete(index, name)])
-
-
-def _index_of(node: Node, master: str, link: Link) -> int:
+def _index_of(node: Node, link: Link) -> int:
     try:
-        return node.index_of(master)
+        return node.index_of(link.master)
     except OSError as error:
-        raise DatapathError(f"cannot make {link.name}: the node has no link {master}") from error
+        raise DatapathError(f"cannot make {link.name}: the node has no link {link.master}") from error
 
 
-def _configure(
-    pod: Channel, todo: list[Link], indices: list[int], undo: list[Callable[[], object]]
-) -> list[Observed]:  # fmt: skip
-    requests: list[Request] = []
-    for link, index in zip(todo, indices, strict=True):
-        name, addresses = link.name, link.addresses
-        requests.append(links.set_up(index, name))
-        requests += [inet.add_address(index, name, address) for address in addresses]
-        requests += [inet.add_route(index, name, route, addresses) for route in link.routes]
-    if any(link.default_gateways for link in todo):
-        requests += _replace_defaults(pod, todo, indices, undo)
-    first_read = len(requests)
-    requests += [links.get(index, link.name) for link, index in zip(todo, indices, strict=True)]
-    requests.append(inet.get_addresses())
-    answer = pod.batch(requests).check()
-    addresses_at = len(requests) - 1
-    found = observe.parse_addresses(
-        (body for place, _, body in answer.data if place == addresses_at),
-        known=(address for link in todo for address in link.addresses),
-        only=indices,
-    )
-    made = [
-        observe.put_together(observe.parse_link(body), found)
-        for place, _, body in answer.data
-        if first_read <= place < addresses_at
-    ]
-    for link, one in zip(todo, made, strict=True):
-        observe.verify(link, one)
-    return made
+def _mtu_of(node: Node, link: Link) -> int:
+    try:
+        return node.mtu_of(link.master)
+    except OSError as error:
+        raise DatapathError(f"cannot make {link.name}: the node has no link {link.master}") from error
 
 
-def _replace_defaults(
-    pod: Channel, todo: list[Link], indices: list[int], undo: list[Callable[[], object]]
-) -> list[Request]:  # fmt: skip
+def _replace_defaults(pod: Pod, prepared: Prepared, undo: list[Callable[[], object]]) -> list[Request]:
     """Default routes over the links, and away with those there are. What there was is kept for undoing."""
     requests: list[Request] = []
     versions: set[int] = set()
-    for link, index in zip(todo, indices, strict=True):
+    for link, (_, index) in zip(prepared.todo, prepared.indices, strict=True):
         for gateway in link.default_gateways:
             requests.append(inet.default_route(index, link.name, gateway, link.addresses))
             versions.add(gateway.version)
     former: list[bytes] = []
     for version in sorted(versions):
-        former += [body for body in pod.dump(inet.get_routes(version)) if inet.is_default(body)]
+        former += [body for body in pod.channel.dump(inet.get_routes(version)) if inet.is_default(body)]
     if former:
         # First in the list of steps, so last to be undone: the new route must have gone with its link.
-        undo.insert(0, lambda: pod.batch([inet.restore_route(body) for body in former]))
+        undo.insert(0, lambda: pod.channel.batch([inet.restore_route(body) for body in former]))
     requests += [inet.delete_route(body) for body in former if not inet.has_usual_metric(body)]
     return requests
+
+
+def _guard(node: Node, transaction: list[Request]) -> None:
+    try:
+        node.netfilter.run(*transaction)
+    except NetlinkError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        spoof.install()  # somebody flushed the node's rules
+        node.netfilter.run(*transaction)
+
+
+def _read_back(answer: Answer, size: int, prepared: Prepared) -> list[Observed]:
+    """What the kernel tells at the end of the batch of `size` messages. Raises: when it is not what was wanted."""
+    first_read, last = size - len(prepared.reads), size - 1
+    bodies = [body for place, _, body in answer.data if first_read <= place < last]
+    addresses = [body for place, _, body in answer.data if place == last]
+    return [
+        observe.confirm(link, index, lower, body, addresses)
+        for link, (lower, index), body in zip(prepared.todo, prepared.indices, bodies, strict=True)
+    ]
 
 
 def _clear(node: Node, pod: Channel, wanted: Sequence[Link], taken: NetlinkError) -> list[Link]:
@@ -254,7 +248,7 @@ def _as_wanted(
     if link.anti_spoof:
         if host.group != links.GROUP_GUARDED:
             return False
-        node.netfilter.run(*spoof.guard([link]))
+        _guard(node, spoof.guard([link]))
     return True
 
 

@@ -1,7 +1,7 @@
 """rtnetlink requests about addresses and routes. Pure; numbers of if_addr.h and rtnetlink.h."""
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 
 from podnet_kni_server.datapath import netlink
@@ -77,16 +77,24 @@ def link_of_address(body: bytes) -> int:
     return int(_IFADDR.unpack_from(body)[4])
 
 
-def parse_address(body: bytes, known: Mapping[tuple[bytes, int], Interface]) -> Interface | None:
+def is_link_local(body: bytes) -> bool:
+    """Whether an address that was read holds on its link only, as those do that the kernel makes by itself."""
+    return body[0] == AF_INET6 and body[3] == _SCOPE_LINK
+
+
+def is_address(body: bytes, address: Interface) -> bool:
+    """Whether an address that was read is `address`, compared as bytes."""
+    head = _LOCAL4 if address.version == 4 else _ADDRESS6
+    return body[1] == address.network.prefixlen and head + address.packed in body
+
+
+def parse_address(body: bytes) -> Interface | None:
     """An address that was read; None for a link-local one that the kernel made by itself."""
     kind, length, _, scope, _ = _IFADDR.unpack_from(body)
     found = netlink.pick(body, 8, _WANTED_OF_ADDRESS)
     packed = found.get(IFA_LOCAL) or found.get(IFA_ADDRESS)
     if packed is None:
         return None
-    same = known.get((packed, length))
-    if same is not None:
-        return same
     if kind == AF_INET:
         return IPv4Interface((packed, length))
     made_by_kernel = scope == _SCOPE_LINK and found.get(IFA_PROTO, _KERNEL_LINK_LOCAL) == _KERNEL_LINK_LOCAL

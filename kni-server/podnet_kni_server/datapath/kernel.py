@@ -15,6 +15,8 @@ class KernelDatapath:
 
     def __init__(self, node_netns: str | None = None) -> None:
         self._worker = Worker(node_netns)
+        # A thread apart: closing a packet socket waits for a grace period of the kernel, some 20 ms.
+        self._herald = Worker(node_netns)
         self._node: attach.Node | None = None
 
     def _channels(self) -> attach.Node:
@@ -27,11 +29,11 @@ class KernelDatapath:
     async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         """See interface.Datapath."""
         made = await self._worker.call(self._attach, netns_path, links)
-        asyncio.get_running_loop().call_later(announce.DELAY, self._worker.post, self._announce, netns_path, links)
+        asyncio.get_running_loop().call_later(announce.DELAY, self._herald.post, self._announce, netns_path, links)
         return made
 
     def _announce(self, netns_path: str, links: Sequence[Link]) -> None:
-        with contextlib.suppress(DatapathError), self._worker.pod(netns_path) as pod:
+        with contextlib.suppress(DatapathError, OSError), self._herald.pod(netns_path) as pod:
             pod.inside(announce.send, links)
 
     def _attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
@@ -81,6 +83,7 @@ class KernelDatapath:
         """See interface.Datapath."""
         await self._worker.call(self._close)
         await self._worker.close()
+        await self._herald.close()
 
     def _close(self) -> None:
         if self._node is not None:

@@ -40,6 +40,7 @@ _HEADER = struct.Struct("=BxHiII")
 _head = struct.Struct("=HH").pack
 # Parts of the message of every attach, made once.
 _VETH = netlink.text(INFO_KIND, "veth")
+_KINDS = {kind: netlink.text(INFO_KIND, kind) for kind in ("veth", "macvlan")}
 _MAC_HEADER = netlink.attr(ADDRESS, bytes(6))[:4]
 _AFTER_MAC = b"\0\0" + netlink.u32(GROUP, GROUP_POD)
 _PORT_GROUP, _GUARDED_GROUP = netlink.u32(GROUP, GROUP_PORT), netlink.u32(GROUP, GROUP_GUARDED)
@@ -88,6 +89,17 @@ def make_veth(link: Link, host: int, pod: int, master: int, netns: int) -> Reque
         peer,
     )
     return Request(NEWLINK, CREATE, b"".join(body), ("make %s on %s", link.name, link.master))
+
+
+def marks(link: Link, lower: int) -> tuple[bytes, ...]:
+    """Attributes, as bytes, that reading the link in the Pod gives when it is as wanted, upon `lower`."""
+    return (
+        netlink.text(IFNAME, link.name),
+        _MAC_HEADER + mac_bytes(link.mac),
+        netlink.u32(MTU, link.mtu),
+        netlink.u32(LINK, lower),
+        _KINDS[link.kind],
+    )
 
 
 def set_port(link: Link, host: int) -> Request:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from podnet_kni_server.datapath import inet, links, netlink
 from podnet_kni_server.datapath.channel import Channel
@@ -60,21 +60,13 @@ def parse_link(body: bytes) -> Seen:
     )
 
 
-def parse_addresses(
-    bodies: Iterable[bytes], known: Iterable[Interface] = (), only: Collection[int] | None = None
-) -> dict[int, list[Interface]]:  # fmt: skip
-    """Addresses by index of the link, in the kernel's order; of the links in `only` where that is given.
-
-    An address that equals one of `known` is that object: making one anew takes longer than all the rest.
-    """
-    by_bytes = {(address.packed, address.network.prefixlen): address for address in known}
+def parse_addresses(bodies: Iterable[bytes]) -> dict[int, list[Interface]]:
+    """Addresses by index of the link, in the kernel's order."""
     found: dict[int, list[Interface]] = {}
     for body in bodies:
-        index = inet.link_of_address(body)
-        if only is None or index in only:
-            address = inet.parse_address(body, by_bytes)
-            if address is not None:
-                found.setdefault(index, []).append(address)
+        address = inet.parse_address(body)
+        if address is not None:
+            found.setdefault(inet.link_of_address(body), []).append(address)
     return found
 
 
@@ -115,7 +107,26 @@ def difference(wanted: Link, found: Observed) -> str:
     return f"it lacks {', '.join(missing)}" if missing else ""
 
 
-def verify(wanted: Link, found: Observed) -> None:
-    """Raises: DatapathError when the kernel has something else than was asked for."""
+def confirm(wanted: Link, index: int, lower: int, body: bytes, addresses: Sequence[bytes]) -> Observed:
+    """A link just made and read back; `lower` is the index of its host end, or of a macvlan's uplink.
+
+    Raises: DatapathError when the kernel has something else than was asked for.
+    When what the kernel sent holds the very bytes that were asked for, and nothing more, it need not be taken
+    apart: that is most of what reading back would cost.
+    """
+    own = [one for one in addresses if inet.link_of_address(one) == index and not inet.is_link_local(one)]
+    _, _, found_index, flags, _ = _HEADER.unpack_from(body)
+    if (
+        found_index == index
+        and flags & links.IFF_UP
+        and wanted.mtu
+        and len(own) == len(wanted.addresses)
+        and all(part in body for part in links.marks(wanted, lower))
+        and all(any(inet.is_address(one, address) for one in own) for address in wanted.addresses)
+    ):
+        mac = wanted.mac.lower()
+        return Observed(wanted.name, mac, wanted.mtu, True, wanted.addresses, index, wanted.kind, lower)
+    found = put_together(parse_link(body), parse_addresses(addresses))
     if words := difference(wanted, found):
         raise DatapathError(f"cannot verify {wanted.name}: {words}")
+    return found

@@ -5,6 +5,7 @@ is started inside a foreign namespace. A thread that cannot come home must not g
 """
 
 import asyncio
+import collections
 import contextlib
 import ctypes
 import functools
@@ -20,6 +21,7 @@ from podnet_kni_server.datapath.errors import DatapathError, NetnsMissing
 
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
+_QUEUE_LIMIT = 64
 _OWN_NETNS = "/proc/thread-self/ns/net"
 """Not /proc/self: that is the main thread's."""
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -44,6 +46,10 @@ class Worker:
 
     def __init__(self, node_netns: str | None = None) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._answers: collections.deque[Callable[[], None]] = collections.deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # Half as dear as loop.call_soon_threadsafe, whose socket pair is written and read until it is empty.
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._node_netns = node_netns
         self._home = -1
         self._closed = False
@@ -53,34 +59,51 @@ class Worker:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+            del job  # or what it holds lives until the next one comes
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` in the thread, after every earlier call. Cancelling only drops the answer."""
         loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            loop.add_reader(self._bell, self._hear)
+            self._loop = loop
         future: asyncio.Future[T] = loop.create_future()
 
         def job() -> None:
             try:
-                result = function(*arguments)
+                answer = functools.partial(_succeed, future, function(*arguments))
             except BaseException as error:  # noqa: BLE001 - it is raised again where the call was made
-                _tell(loop, _fail, future, error)
-            else:
-                _tell(loop, _succeed, future, result)
+                answer = functools.partial(_fail, future, error)
+            self._answers.append(answer)
+            os.eventfd_write(self._bell, 1)
 
         self._jobs.put(job)
         return await future
 
+    def _hear(self) -> None:
+        """In the event loop: hand over the answers that are there."""
+        os.eventfd_read(self._bell)
+        while self._answers:
+            self._answers.popleft()()
+
     def post(self, function: Callable[..., object], *arguments: object) -> None:
-        """Run `function` in the thread some time; nobody waits for it, and it must not fail."""
-        self._jobs.put(functools.partial(function, *arguments))
+        """Run `function` in the thread some time; nobody waits for it, and it must not fail.
+
+        When many wait already, it is left out: so only for what may be.
+        """
+        if self._jobs.qsize() < _QUEUE_LIMIT and not self._closed:
+            self._jobs.put(functools.partial(function, *arguments))
 
     async def close(self) -> None:
-        """End the thread after the calls under way."""
-        if not self._closed:
-            self._closed = True
-            await self.call(self._leave)
-            self._jobs.put(None)
-            await asyncio.to_thread(self._thread.join)
+        """End the threads after the calls under way."""
+        if self._closed:
+            return
+        self._closed = True
+        await self.call(self._leave)
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        asyncio.get_running_loop().remove_reader(self._bell)
+        os.close(self._bell)
 
     def _leave(self) -> None:
         if self._home >= 0:
@@ -111,13 +134,9 @@ class Worker:
             self._return(home)
 
     def pod(self, netns_path: str) -> "Pod":
-        """A Pod's namespace with a channel in it, for a with block; the thread itself is at home again."""
-        fd = _open(netns_path)
-        try:
-            return Pod(self, fd, netns_path, self.visit(fd, netns_path, Channel))
-        except BaseException:
-            os.close(fd)
-            raise
+        """A Pod's namespace, for a with block."""
+        _ = self.home
+        return Pod(self, _open(netns_path), netns_path)
 
     def visit(self, fd: int, netns_path: str, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` inside the namespace behind `fd`."""
@@ -141,20 +160,28 @@ class Worker:
 
 
 class Pod:
-    """A Pod's namespace while it is worked on: its descriptor and a channel inside."""
+    """A Pod's namespace while it is worked on: its descriptor and a channel inside, made when first used."""
 
-    def __init__(self, worker: Worker, fd: int, path: str, channel: Channel) -> None:
+    def __init__(self, worker: Worker, fd: int, path: str) -> None:
         self._worker = worker
         self._path = path
+        self._channel: Channel | None = None
         self.fd = fd
-        self.channel = channel
 
     def __enter__(self) -> "Pod":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.channel.close()
+        if self._channel is not None:
+            self._channel.close()
         os.close(self.fd)
+
+    @property
+    def channel(self) -> Channel:
+        """A channel inside; the thread that asks is at home again."""
+        if self._channel is None:
+            self._channel = self._worker.visit(self.fd, self._path, Channel)
+        return self._channel
 
     def sysctl(self, name: str, value: str) -> str:
         """Set a kernel parameter of the namespace and answer what it was. `name` is its path under /proc/sys."""
@@ -183,11 +210,6 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise NetnsMissing(f"cannot open the namespace {path}: {error.strerror}") from error
-
-
-def _tell(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        loop.call_soon_threadsafe(function, *arguments)
 
 
 def _succeed(future: "asyncio.Future[T]", result: T) -> None:
