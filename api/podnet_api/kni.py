@@ -433,7 +433,7 @@ class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
 
     addresses: Annotated[list[Cidr], Meta(max_length=8)] = []
     """Static addresses, with or without a prefix length (without: that of the range that holds them). At
-    most one per family. They replace the ones that would be leased."""
+    most one per family, in place of the one that would be leased."""
     mac: Mac | None = None
     """MAC address of the interface; absent: derived."""
     routes: Annotated[list[Route], Meta(max_length=64)] = []

@@ -169,7 +169,8 @@ class Core:
         if pool is None:
             return []
         for static in request.static:
-            await self._blocks.lease_exact(pool, static.ip, holder)
+            if pool.of(static.version):
+                await self._blocks.lease_exact(pool, static.ip, holder)
         return [await self._blocks.lease(pool, version, holder) for version in request.leased_versions]
 
     async def detach(self, sandbox: str) -> None:

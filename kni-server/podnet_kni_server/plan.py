@@ -51,10 +51,9 @@ class Request:
 
     @property
     def leased_versions(self) -> tuple[int, ...]:
-        """The families that need an address from the pool."""
-        if self.static or self.pool is None:
-            return ()
-        return self.pool.versions
+        """The families that need an address from the pool: those without a static one."""
+        fixed = {address.version for address in self.static}
+        return tuple(v for v in self.pool.versions if v not in fixed) if self.pool else ()
 
 
 def wanted(sandbox: Sandbox) -> tuple[networks.Network, ...]:
@@ -237,7 +236,8 @@ def _refusal(sandbox: Sandbox, message: str, reason: str) -> AttachError:
 def interface(sandbox: Sandbox, request: Request, addresses: Sequence[pools.Address], mtu: int) -> InterfaceRecord:
     """The interface that answers ``request``; ``addresses`` are those leased from its pool."""
     spec = request.config.spec
-    bound = request.static or tuple(_with_prefix(request, address) for address in addresses)
+    leased = [_with_prefix(request, address) for address in addresses]
+    bound = sorted((*request.static, *leased), key=lambda address: address.version)
     gateways = tuple(g for a in bound if (g := _gateway(request, a)) is not None)
     link = LinkRecord(
         kind="macvlan" if spec.macvlan else "veth",

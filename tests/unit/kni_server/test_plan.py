@@ -107,6 +107,16 @@ def test_static_addresses_take_the_length_of_their_range(
     assert request.leased_versions == ()
 
 
+def test_a_static_address_leaves_the_other_family_to_the_pool(world: World) -> None:
+    world.add(network_config("dual", ipam={"ranges": [{"cidr": "10.4.0.0/24"}, {"cidr": "fd04::/64"}]}))
+    world.attachment_of("six", "dual", addresses=["fd04::9"])
+    box = sandbox({"podNetworkAttachmentName": "six"})
+    [request] = plan.requests(box, world)
+    assert request.leased_versions == (4,)
+    made = plan.interface(box, request, [ipaddress.ip_address("10.4.0.3")], 1500)
+    assert made.link.addresses == ["10.4.0.3/24", "fd04::9/64"]
+
+
 def test_names_of_devices_fit_the_kernel() -> None:
     for name in ("b", "blue", "x" * 12, "x" * 13, "a.very.long.name.of.a.network"):
         assert len(plan.bridge_name(network_config(name))) <= 15
