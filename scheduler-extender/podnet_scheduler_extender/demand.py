@@ -183,20 +183,20 @@ class _Work:
             self._addresses(found.pool, own)
 
     def _addresses(self, pool: pools.Pool, own: kni.AttachmentConfigSpec) -> None:
-        """Static addresses replace all that would be leased, as the KNI server has it."""
-        if not own.addresses:
-            self._leased.update((pool.config, version) for version in pool.versions)
-            return
+        """A static address replaces the one that would be leased of its family, as the KNI server has it."""
+        fixed: set[int] = set()
         for text in own.addresses:
             try:
                 address = ipaddress.ip_interface(text).ip
             except ValueError as error:
                 self._fault(refusals.BAD_PARAMETERS, f"static address {text!r}: {error}")
                 continue
+            fixed.add(address.version)
             self._static.setdefault(pool.config, []).append(address)
             if pool.range_of(address) is None:
                 message = f"static address {address} is not one that NetworkConfig {pool.config} gives"
                 self._fault(refusals.BAD_PARAMETERS, message)
+        self._leased.update((pool.config, version) for version in pool.versions if version not in fixed)
 
     def _need(self, config: str, attachments: int) -> Need:
         leased = {version: count for (name, version), count in self._leased.items() if name == config}
