@@ -57,7 +57,7 @@ def spec(api: Any, name: str = "test.net1") -> Any:
 
 async def until(true: Callable[[], object], seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110
+        while not true():
             await asyncio.sleep(0.01)
 
 

@@ -224,7 +224,7 @@ async def test_shutdown_is_the_reason(serve: Serve) -> None:
 
 async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 what is waited for has no event of its own
+        while not true():
             await asyncio.sleep(0.005)
 
 
