@@ -1,5 +1,6 @@
 """f) The KNI server of a node is killed while Pods start there and others talk."""
 
+import concurrent.futures
 import re
 import subprocess
 
@@ -28,7 +29,7 @@ def show(on: Stage) -> None:
         on.tell.holds("the KNI server is back, and ready", lambda: _is_back(on, node, killed))
         on.tell.holds(f"all {BURST} Pods start, attached", on.all_ready("burst", BURST))
         on.kubectl("logs -l app=burst --prefix")
-        on.tell.holds("each had its network when its first line ran", lambda: _had_networks(on), seconds=0)
+        on.tell.holds("each had its network when its first line ran", lambda: _had_networks(on), seconds=5)
         on.tell.holds("every running Pod has the interfaces that it asked for", lambda: _complete(on), seconds=0)
         on.tell.holds("the Pods that ran before lost no packet", lambda: _lossless(ping), seconds=0)
     finally:
@@ -45,6 +46,8 @@ def _kill_in_flight(on: Stage, node: str) -> Object:
     on.kubectl("apply -f examples/burst.yaml")
     on.tell.holds("Pods are on their way", lambda: _in_flight(on))
     on.tell.run(f"{on.world.engine.program.rsplit('/', 1)[-1]} exec {node} kill -9 {process}")
+    waiting = [pod for pod in on.pods("burst") if not world.runs_container(pod)]
+    on.tell.holds(f"{len(waiting)} of {BURST} starts were in flight", lambda: "" if waiting else "none", seconds=0)
     return server
 
 
@@ -80,14 +83,18 @@ def _had_networks(on: Stage) -> str:
 
 def _complete(on: Stage) -> str:
     """Asks the kernel, not the API: each running Pod that names networks is looked into."""
-    for pod in on.world.all_of("pods"):
-        if not world.runs_container(pod) or "deletionTimestamp" in pod["metadata"]:
-            continue
-        has = on.world.interfaces(name_of(pod))
-        lacks = [name for name in world.wanted_interfaces(pod) if name not in has]
-        if lacks or not attached(pod):
-            return f"Pod {name_of(pod)} runs without {', '.join(lacks) or 'a status'}; it has {has}"
-    return ""
+    running = [pod for pod in on.world.all_of("pods") if world.runs_container(pod)]
+    stay = [pod for pod in running if "deletionTimestamp" not in pod["metadata"]]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return "; ".join(filter(None, pool.map(lambda pod: _lacks(on, pod), stay)))
+
+
+def _lacks(on: Stage, pod: Object) -> str:
+    has = on.world.interfaces(name_of(pod))
+    lacks = [name for name in world.wanted_interfaces(pod) if name not in has]
+    if not lacks and (attached(pod) or not world.wanted_interfaces(pod)):
+        return ""
+    return f"Pod {name_of(pod)} runs without {', '.join(lacks) or 'a status'}; it has {has}"
 
 
 def _lossless(ping: "subprocess.Popen[str]") -> str:
