@@ -50,6 +50,7 @@ class Narrator:
         done = self._done(line)
         self._print(_indented(done.stdout + done.stderr))
         if done.returncode != 0:
+            self._show_evidence()
             raise UntrueError(f"cannot run `{line}`: exit status {done.returncode}")
         return done.stdout
 
@@ -68,11 +69,14 @@ class Narrator:
 
     def _untrue(self, statement: str, seen: str, seconds: float) -> UntrueError:
         self._print(f"  {self._style.red('✘')} {statement}")
+        self._show_evidence()
+        return UntrueError(f"cannot confirm within {seconds:.0f} s that {statement}: {seen}")
+
+    def _show_evidence(self) -> None:
         for line in self._evidence:
             self._print("\n" + self._style.bold(f"$ {line}"))
             done = self._done(line)
             self._print(_indented(done.stdout + done.stderr))
-        return UntrueError(f"cannot confirm within {seconds:.0f} s that {statement}: {seen}")
 
     def _done(self, line: str) -> "subprocess.CompletedProcess[str]":
         words = shlex.split(line)

@@ -1,7 +1,5 @@
 """The chapters in order. Each says what it shows, shows it, and checks every statement it makes."""
 
-import shlex
-
 from podnet_hack import paths
 from podnet_hack.demo import crash, legacy, networks, placement, pool, stage, table, waiting
 from podnet_hack.demo.narrate import Narrator
@@ -26,7 +24,7 @@ def take(cluster: str) -> None:
     stage.need(len(world.workers()) >= 3, f"cannot take the tour: the cluster {cluster} has fewer than three workers")
     tell.heading(f"podnet: several networks per Pod, on the stock cluster {cluster}")
     tell.say("Every command below can be typed, in the directory of the checkout, in a shell with")
-    tell.shows("\n".join(f"export {key}={shlex.quote(value)}" for key, value in _shell(world).items()))
+    tell.shows("\n".join(f'export {key}="{value}"' for key, value in _shell(world).items()))
     _clear(world)
     for chapter in CHAPTERS:
         chapter.show(on)
