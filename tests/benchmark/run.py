@@ -1,9 +1,10 @@
 """One attach and one detach inside the hook, against a C program that does the same (floor.c), interleaved.
 
-`python tests/benchmark/run.py [ROUNDS]` as root, or through pytest (test_attach.py). Each round makes two
-fresh namespaces, attaches a veth with IPv4, IPv6, a route and anti-spoofing to each, in changing order, and
-detaches it. Prints a table and writes build/bench.json: a list of {name, value, unit, baseline, ratio, p99}.
-The datapath is measured where a hook would call it: around `await datapath.attach`, in the event loop.
+`python tests/benchmark/run.py [ROUNDS]` as root (`make bench`). Each round makes fresh namespaces for both,
+attaches a veth with IPv4, IPv6, a route and, in half of the rows, anti-spoofing to each, in changing order,
+and detaches it: one Pod alone (caches cold after a pause, as on a quiet node), and ten in a row. Prints a
+table and writes build/bench.json: a list of {name, value, unit, baseline, ratio, p99}. The datapath is
+measured where a hook would call it: around `await datapath.attach`, in the event loop.
 """
 
 import asyncio
@@ -29,7 +30,9 @@ from podnet_kni_server.datapath.model import Link, NodeLink, Route, host_name
 HERE = Path(__file__).parent
 OUTPUT = HERE.parents[1] / "build" / "bench.json"
 NODE = "podnet-bench-node"
-PODS = ("podnet-bench-c", "podnet-bench-py")
+FLOOR_POD, OUR_POD = "podnet-bench-c", "podnet-bench-py"
+BURST = 10
+"""Attaches in a row: Pods come in bursts, and then code and kernel are warm."""
 BRIDGE = "bench0"
 GATEWAY = IPv4Address("10.77.0.1")
 ROUTE = IPv4Network("10.78.0.0/16")
@@ -46,6 +49,11 @@ class Row:
     name: str
     ours: list[float]
     floor: list[float]
+
+    def add(self, ours: list[float], floor: list[float]) -> None:
+        """What one round measured."""
+        self.ours.extend(ours)
+        self.floor.extend(floor)
 
     def record(self) -> dict[str, object]:
         """As it stands in bench.json."""
@@ -148,10 +156,10 @@ def _link(number: int, guarded: bool) -> Link:
     )
 
 
-def _floor_attach(floor: Floor, link: Link) -> float:
+def _floor_attach(floor: Floor, pod: str, link: Link) -> float:
     four, six = link.addresses
     words = (link.host_name, link.name, BRIDGE, link.mac, four, six, ROUTE, GATEWAY, int(link.anti_spoof))
-    return floor.ask("attach", f"/run/netns/{PODS[0]}", *words)
+    return floor.ask("attach", f"/run/netns/{pod}", *words)
 
 
 def _floor_detach(floor: Floor, link: Link) -> float:
@@ -159,49 +167,68 @@ def _floor_detach(floor: Floor, link: Link) -> float:
     return floor.ask("detach", link.host_name, link.mac, four, six, int(link.anti_spoof))
 
 
-async def _ours_attach(datapath: KernelDatapath, link: Link) -> float:
+async def _ours_attach(datapath: KernelDatapath, pod: str, link: Link) -> float:
     begin = time.perf_counter()
-    await datapath.attach(f"/run/netns/{PODS[1]}", [link])
+    await datapath.attach(f"/run/netns/{pod}", [link])
     return (time.perf_counter() - begin) * 1e3
 
 
-async def _ours_detach(datapath: KernelDatapath, link: Link) -> float:
+async def _ours_detach(datapath: KernelDatapath, pod: str, link: Link) -> float:
     begin = time.perf_counter()
-    await datapath.detach(f"/run/netns/{PODS[1]}", [link])
+    await datapath.detach(f"/run/netns/{pod}", [link])
     return (time.perf_counter() - begin) * 1e3
 
 
-async def measure(rounds: int, guarded: bool) -> list[Row]:
-    """Rows for attach and detach."""
-    suffix = ", anti-spoofing" if guarded else ""
+class Round:
+    """`burst` Pods for each side, attached and detached in changing order of the sides."""
+
+    def __init__(self, datapath: KernelDatapath, floor: Floor, number: int, burst: int, guarded: bool) -> None:
+        self._datapath, self._floor, self._number = datapath, floor, number
+        first = 2 * burst * number + 100
+        self._theirs = [(f"{FLOOR_POD}-{i}", _link(first + i, guarded)) for i in range(burst)]
+        self._ours = [(f"{OUR_POD}-{i}", _link(first + burst + i, guarded)) for i in range(burst)]
+
+    @property
+    def pods(self) -> list[str]:
+        """The namespaces that the round needs."""
+        return [pod for pod, _ in (*self._theirs, *self._ours)]
+
+    async def attach(self) -> tuple[list[float], list[float]]:
+        """Milliseconds of each attach: ours, and the floor's."""
+        if self._number % 2:
+            floor = [_floor_attach(self._floor, *one) for one in self._theirs]
+            return [await _ours_attach(self._datapath, *one) for one in self._ours], floor
+        ours = [await _ours_attach(self._datapath, *one) for one in self._ours]
+        return ours, [_floor_attach(self._floor, *one) for one in self._theirs]
+
+    async def detach(self) -> tuple[list[float], list[float]]:
+        """Milliseconds of each detach: ours, and the floor's."""
+        if self._number % 4 < 2:
+            floor = [_floor_detach(self._floor, link) for _, link in self._theirs]
+            return [await _ours_detach(self._datapath, *one) for one in self._ours], floor
+        ours = [await _ours_detach(self._datapath, *one) for one in self._ours]
+        return ours, [_floor_detach(self._floor, link) for _, link in self._theirs]
+
+
+async def measure(rounds: int, burst: int, guarded: bool) -> list[Row]:
+    """Rows for attach and detach of Pods that come alone, or `burst` of them in a row."""
+    suffix = ("" if burst == 1 else f", {burst} in a row") + (", anti-spoofing" if guarded else "")
     attach, detach = Row(f"attach{suffix}", [], []), Row(f"detach{suffix}", [], [])
     with namespaces(NODE):
         datapath = KernelDatapath(f"/run/netns/{NODE}")
         await datapath.ensure_node([NodeLink("bridge", BRIDGE)])
         floor = Floor(compiled())
         try:
-            for number in range(-WARM_UP, rounds):
-                links = _link(2 * number + 100, guarded), _link(2 * number + 101, guarded)
-                with namespaces(*PODS):
-                    if number % 2:
-                        c = _floor_attach(floor, links[0])
-                        ours = await _ours_attach(datapath, links[1])
-                    else:
-                        ours = await _ours_attach(datapath, links[1])
-                        c = _floor_attach(floor, links[0])
+            for number in range(-WARM_UP // burst, rounds):
+                one = Round(datapath, floor, number, burst, guarded)
+                with namespaces(*one.pods):
+                    attached = await one.attach()
                     # The announcement comes later and on purpose outside of the attach: not into the next one.
                     await asyncio.sleep(2 * announce.DELAY)
-                    if number % 4 < 2:
-                        c_off = _floor_detach(floor, links[0])
-                        ours_off = await _ours_detach(datapath, links[1])
-                    else:
-                        ours_off = await _ours_detach(datapath, links[1])
-                        c_off = _floor_detach(floor, links[0])
+                    detached = await one.detach()
                 if number >= 0:
-                    attach.ours.append(ours)
-                    attach.floor.append(c)
-                    detach.ours.append(ours_off)
-                    detach.floor.append(c_off)
+                    attach.add(*attached)
+                    detach.add(*detached)
         finally:
             floor.close()
             await datapath.close()
@@ -227,7 +254,8 @@ def table(records: list[dict[str, object]]) -> str:
 
 def run(rounds: int) -> list[dict[str, object]]:
     """Measure, print, write."""
-    rows = [row for guarded in (False, True) for row in asyncio.run(measure(rounds, guarded))]
+    plans = [(max(1, rounds // burst), burst, guarded) for burst in (1, BURST) for guarded in (False, True)]
+    rows = [row for plan in plans for row in asyncio.run(measure(*plan))]
     records = [row.record() for row in rows]
     print("\n" + table(records))
     write(records)
