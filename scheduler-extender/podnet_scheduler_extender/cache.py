@@ -18,7 +18,8 @@ from podnet_api.meta import ObjectMeta, condition
 
 from podnet_scheduler_extender import demand
 from podnet_scheduler_extender.demand import Config, Demand, Ref, Resolution
-from podnet_scheduler_extender.snapshot import Snapshot
+from podnet_scheduler_extender.lanes import Index
+from podnet_scheduler_extender.snapshot import Place, Snapshot
 from podnet_scheduler_extender.stock import Stock
 
 _Key = TypeVar("_Key")
@@ -46,12 +47,13 @@ class State:
         self._attachments: dict[tuple[str, str], multinetwork.PodNetworkAttachment] = {}
         self._attachment_configs: dict[tuple[str, str], kni.AttachmentConfig] = {}
         self._configs: dict[str, Config] = {}
-        self._entries: defaultdict[str, dict[str, kni.NodeNetworkEntry]] = defaultdict(dict)
+        self._index = Index()
+        self._places: defaultdict[str, Place] = defaultdict(lambda: Place(self._index))
         self._nodes: dict[str, kni.NodeNetwork] = {}
-        self._stocks: defaultdict[str, Stock] = defaultdict(Stock)
+        self._stocks: defaultdict[str, Stock] = defaultdict(lambda: Stock(self._index))
         self._pods: dict[str, Tracked] = {}
         self._by_ref: defaultdict[Ref, set[str]] = defaultdict(set)
-        self.snapshot = Snapshot(self, self._entries, self._stocks, self._nodes)
+        self.snapshot = Snapshot(self, self._places, self._stocks, self._nodes, self._index)
 
     def pod_network(self, name: str) -> multinetwork.PodNetwork | None:
         """demand.Objects."""
@@ -137,19 +139,30 @@ class State:
         node = _meta(old, new).name
         before = [entry.name for entry in old.status.networks] if old else []
         after = {entry.name: entry for entry in new.status.networks} if new else {}
-        _put(self._nodes, node, new)
+        self._lane(node, new)
         for name in before:
             if name not in after:
                 self._withdraw(name, node)
         for name, entry in after.items():
-            self._entries[name][node] = entry
+            self._places[name].put(node, entry)
+        if new is None:
+            self._index.remove(node)
         if _matter(old.status if old else None) != _matter(new.status if new else None):
             self._changed()
 
+    def _lane(self, node: str, new: kni.NodeNetwork | None) -> None:
+        """A new node gets a lane in everything that is counted by node."""
+        known = node in self._nodes
+        _put(self._nodes, node, new)
+        if new is not None and not known:
+            self._index.add(node)
+            for stock in self._stocks.values():
+                stock.show(node)
+
     def _withdraw(self, network: str, node: str) -> None:
-        self._entries[network].pop(node, None)
-        if not self._entries[network]:
-            del self._entries[network]
+        self._places[network].remove(node)
+        if not self._places[network].entries:
+            del self._places[network]
 
     def on_pod(self, old: core.Pod | None, new: core.Pod | None) -> None:
         """A Pod came, changed or went. Those without networks are dropped here."""

@@ -6,14 +6,13 @@ check and record one step: between the verdict of a filter call and its claim no
 
 from __future__ import annotations
 
+import functools
 import logging
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from podnet_api import core, names
 
-from podnet_scheduler_extender import demand, explain, filter, preempt, score, wire
+from podnet_scheduler_extender import demand, explain, filter, lanes, preempt, score, wire
 from podnet_scheduler_extender.cache import State
 from podnet_scheduler_extender.demand import Resolution
 from podnet_scheduler_extender.explain import Explanation
@@ -25,13 +24,21 @@ from podnet_scheduler_extender.waiting import Action, Waiting
 log = logging.getLogger(__name__)
 
 _NOTHING = Resolution(demand.Demand(), (), frozenset())
+_WEIGHTS = score.Weights()
+
+
+@functools.lru_cache(maxsize=64)
+def _shared(flags: bytes) -> bytes:
+    """The same object for the same nodes: thousands of Pods may wait."""
+    return flags
 
 
 class Extender:
     """State, ledger and waiting Pods, and the verbs over them. ``clock`` is a monotonic clock."""
 
-    def __init__(self, clock: Callable[[], float], ledger: Ledger) -> None:
+    def __init__(self, clock: Callable[[], float], ledger: Ledger, weights: score.Weights = _WEIGHTS) -> None:
         self._clock = clock
+        self._weights = weights
         self.ledger = ledger
         self.waiting = Waiting()
         self.metrics = Metrics()
@@ -45,8 +52,10 @@ class Extender:
         resolution = self._resolution(pod)
         verdict = self._check_and_record(pod.metadata.uid, resolution, nodes)
         self._count(pod, verdict)
-        failed = {node: why.text for node, why in verdict.refused.items() if not why.static}
-        unresolvable = {node: why.text for node, why in verdict.refused.items() if why.static}
+        failed: dict[str, str] = {}
+        unresolvable: dict[str, str] = {}
+        for why, refused in verdict.by_refusal.items():
+            (unresolvable if why.static else failed).update(dict.fromkeys(refused, why.text))
         return wire.answer(args, verdict.fitting, failed, unresolvable)
 
     def _check_and_record(self, uid: str, resolution: Resolution, nodes: list[str]) -> Verdict:
@@ -56,11 +65,11 @@ class Extender:
         dropped = self.ledger.drop(uid)
         verdict = filter.judge(resolution, nodes, self.state.snapshot, self.ledger)
         if self.state.booked(uid) is None:
-            self.ledger.record(uid, verdict.fitting, resolution.demand, now)
+            self.ledger.record(uid, verdict.chosen, resolution.demand, now)
         if verdict.fitting:
             self.waiting.forget(uid)
         else:
-            self.waiting.refused(uid, self._known(nodes))
+            self.waiting.refused(uid, _shared(self.state.snapshot.index.select(nodes).flags))
         if dropped or not verdict.fitting:
             self.changed()
         return verdict
@@ -69,8 +78,8 @@ class Extender:
         """/prioritize. Raises BadRequestError."""
         pod, nodes = wire.pod_of(args), wire.named_nodes(args)
         asked = self._resolution(pod).demand
-        found = score.scores(asked, nodes, self.state.snapshot)
-        return [wire.HostPriority(node, points) for node, points in found]
+        scored = score.scores(asked, nodes, self.state.snapshot, self._weights)
+        return list(map(wire.HostPriority, *scored))
 
     def preempt(self, args: wire.PreemptionArgs) -> wire.PreemptionResult:
         """/preempt. Raises BadRequestError."""
@@ -121,7 +130,8 @@ class Extender:
     def _explain(self, pod: core.Pod) -> Explanation:
         tracked = self.state.tracked(pod.metadata.uid)
         resolution = tracked.resolution if tracked else _NOTHING
-        offered = self.waiting.offered(pod.metadata.uid)
+        flags = self.waiting.offered(pod.metadata.uid)
+        offered = None if flags is None else list(lanes.Chosen(self.state.snapshot.index, flags))
         return explain.explain(resolution, offered, self.state.snapshot, self.ledger)
 
     def _standing(self, pod: core.Pod) -> str:
@@ -139,19 +149,15 @@ class Extender:
             return _NOTHING
         return demand.resolve(pod.metadata.namespace, text, self.state, host_network=pod.spec.host_network)
 
-    def _known(self, nodes: Iterable[str]) -> frozenset[str]:
-        """``nodes`` that have a NodeNetwork; names shared, because thousands of Pods may wait."""
-        return frozenset(sys.intern(node) for node in nodes if node in self.state.snapshot.nodes)
-
     def _settled(self, uid: str) -> None:
         self.waiting.forget(uid)
         if self.ledger.drop(uid):
             self.changed()
 
     def _count(self, pod: wire.Pod, verdict: Verdict) -> None:
-        counts = Counter(why.text for why in verdict.refused.values())
+        counts = {why.text: len(nodes) for why, nodes in verdict.by_refusal.items()}
         for text, count in counts.items():
             self.metrics.refused.labels(text).inc(count)
-        total = len(verdict.fitting) + len(verdict.refused)
+        total = len(verdict.fitting) + sum(counts.values())
         refused = "".join(f", {count} {text}" for text, count in counts.items())
         log.info("filter Pod %s: %d of %d nodes fit%s", pod, len(verdict.fitting), total, refused)

@@ -1,23 +1,23 @@
 """Filter: which of the nodes that kube-scheduler asks about can take a Pod, and why the others cannot.
 
-Pure. ``extender`` calls ``judge`` for /filter and ``preempt`` for /preempt, ``explain`` for waiting Pods.
+Pure. ``extender`` calls ``judge`` for /filter, ``preempt`` for /preempt, ``explain`` for waiting Pods.
 
-Most nodes are far from full, so each check first compares with a bound that needs no look at single
-claims, and counts exactly only where that bound does not suffice.
+Each check is made for all nodes at once (see ``lanes``). Only where blocks of addresses come to an end while
+Pods are in flight is there a look at single nodes, and only at those that a bound from above and one from below
+leave open.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from podnet_api import pools
 
-from podnet_scheduler_extender import refusals
+from podnet_scheduler_extender import lanes, refusals
 from podnet_scheduler_extender.demand import Demand, Need, Resolution
-from podnet_scheduler_extender.ledger import Ledger
+from podnet_scheduler_extender.lanes import Chosen
+from podnet_scheduler_extender.ledger import Claims, Ledger
 from podnet_scheduler_extender.refusals import Refusal
 from podnet_scheduler_extender.snapshot import Snapshot
 from podnet_scheduler_extender.stock import Family, Stock
@@ -25,140 +25,143 @@ from podnet_scheduler_extender.stock import Family, Stock
 
 @dataclass(frozen=True)
 class Verdict:
-    """The nodes that can take the Pod, in the order asked, and why each other one cannot."""
+    """The nodes that can take the Pod, and the others by the reason why they cannot.
+
+    ``chosen`` are those of ``fitting`` that have a NodeNetwork, for the ledger.
+    """
 
     fitting: list[str]
-    refused: dict[str, Refusal]
+    by_refusal: dict[Refusal, list[str]]
+    chosen: Chosen
+
+    @property
+    def refused(self) -> dict[str, Refusal]:
+        """Why each of the other nodes cannot."""
+        return {node: why for why, nodes in self.by_refusal.items() for node in nodes}
 
 
-def judge(resolution: Resolution, nodes: Iterable[str], snapshot: Snapshot, ledger: Ledger) -> Verdict:
+def judge(resolution: Resolution, nodes: Collection[str], snapshot: Snapshot, ledger: Ledger) -> Verdict:
     """The verdict on each of ``nodes``. A claim of the Pod itself must have been dropped before."""
+    index = snapshot.index
     if resolution.faults:
-        return Verdict([], dict.fromkeys(nodes, resolution.faults[0].refusal))
-    gate = Gate(resolution.demand, snapshot, ledger)
-    verdict = Verdict([], {})
-    for node in nodes:
-        refusal = gate.refusal(node)
-        if refusal is None:
-            verdict.fitting.append(node)
-        else:
-            verdict.refused[node] = refusal
-    return verdict
+        return Verdict([], {resolution.faults[0].refusal: list(nodes)} if nodes else {}, Chosen(index))
+    if not resolution.demand.networks:
+        return Verdict(list(nodes), {}, Chosen(index))
+    asked = index.select(nodes)
+    sieve = _Sieve(lanes.mask_of(asked.flags), snapshot, ledger)
+    sieve.demand(resolution.demand)
+    refused = {refusals.NOT_ON_NODE: asked.unknown} if asked.unknown else {}
+    for why, lost in sieve.lost.items():
+        refused[why] = index.names(lanes.flags_of(lost, len(index))) + refused.get(why, [])
+    chosen = Chosen(index, lanes.flags_of(sieve.left, len(index)))
+    return Verdict(index.names(chosen.flags), refused, chosen)
 
 
-class Gate:
-    """The checks for one demand, made ready once and asked for each node."""
+class _Sieve:
+    """``left`` are the nodes that no check has refused yet, ``lost`` the others; both are masks."""
 
-    def __init__(self, demand: Demand, snapshot: Snapshot, ledger: Ledger) -> None:
-        self._places = [snapshot.on(network) for network in demand.networks]
-        self._needs = [_NeedGate(need, snapshot, ledger) for need in demand.needs]
+    def __init__(self, asked: int, snapshot: Snapshot, ledger: Ledger) -> None:
+        self.left = asked
+        self.lost: dict[Refusal, int] = {}
+        self._snapshot = snapshot
+        self._ledger = ledger
+        self._count = len(snapshot.index)
+        self._ones = lanes.ones(self._count)
 
-    def refusal(self, node: str) -> Refusal | None:
-        """Why ``node`` cannot take the Pod, or None."""
-        for place in self._places:
-            entry = place.get(node)
-            if entry is None or not entry.ready:
-                return refusals.NOT_ON_NODE
-        for need in self._needs:
-            refusal = need.refusal(node)
-            if refusal is not None:
-                return refusal
-        return None
+    def demand(self, demand: Demand) -> None:
+        """All checks, in the order in which a refusal counts."""
+        there = self._ones
+        for network in demand.networks:
+            there &= self._snapshot.places[network].ready.packed if network in self._snapshot.places else 0
+        self._keep(there, refusals.NOT_ON_NODE)
+        for need in demand.needs:
+            self._need(need)
 
+    def _keep(self, good: int, refusal: Refusal) -> None:
+        """Refuse those that are left and not in ``good``."""
+        lost = self.left & ~good
+        if lost:
+            self.lost[refusal] = self.lost.get(refusal, 0) | lost
+            self.left ^= lost
 
-class _NeedGate:
-    """The checks for what a Pod needs of one NetworkConfig."""
+    def _need(self, need: Need) -> None:
+        stock = self._snapshot.stocks.get(need.config) or Stock(self._snapshot.index)
+        claims = self._ledger.on(need.config)
+        if need.network in self._snapshot.places:
+            capacity = self._snapshot.places[need.network].capacity.packed
+            taken = stock.attached.packed + claims.packed_attachments + need.attachments * self._ones
+            self._keep(lanes.at_least(capacity, taken, self._count), refusals.NO_ATTACHMENTS)
+        for version, count in need.leased:
+            if version in stock.families:
+                self._keep(self._addresses(stock.families[version], version, count, claims), refusals.NO_ADDRESSES)
+        for address in need.static:
+            self._static(stock, address, claims)
 
-    def __init__(self, need: Need, snapshot: Snapshot, ledger: Ledger) -> None:
-        self._need = need
-        self._stock = snapshot.stocks.get(need.config) or Stock()
-        self._claims = ledger.on(need.config)
-        self._claimed = sum(other.attachments for _, other in self._claims)
-        self._place = snapshot.on(need.network)
-        self._families = [
-            (FamilyGate(self._stock.families[version], version, self._claims), count)
-            for version, count in need.leased
-            if version in self._stock.families
-        ]
+    def _addresses(self, family: Family, version: int, count: int, claims: Claims) -> int:
+        """The nodes that can still give ``count`` addresses, however the claims turn out."""
+        if family.per_node:
+            taken = family.taken.packed + claims.packed_addresses[version] + count * self._ones
+            return lanes.at_least(min(family.total, lanes.LARGEST) * self._ones, taken, self._count)
+        claimed = claims.addresses[version]
+        missing = count - family.common
+        sure = self._spare(family, missing + claimed * family.step)
+        maybe = self._spare(family, missing + claimed) & self.left & ~sure
+        return sure | self._one_by_one(family, version, count, claims, maybe) if maybe else sure
 
-    def refusal(self, node: str) -> Refusal | None:
-        if not self._attachable(node):
-            return refusals.NO_ATTACHMENTS
-        for family, count in self._families:
-            if not family.has(node, count):
-                return refusals.NO_ADDRESSES
-        for address in self._need.static:
-            refusal = self._static(node, address)
-            if refusal is not None:
-                return refusal
-        return None
+    def _spare(self, family: Family, least: int) -> int:
+        """The nodes that have ``least`` addresses to themselves, beyond what all nodes may take."""
+        if least <= 0:
+            return self._ones
+        return lanes.at_least(family.spare.packed, least * self._ones, self._count) if least <= lanes.LARGEST else 0
 
-    def _attachable(self, node: str) -> bool:
-        entry = self._place.get(node)
-        capacity = entry.attachments.capacity if entry else 0
-        free = capacity - self._stock.attachments.get(node, 0) - self._need.attachments
-        if free >= self._claimed:
-            return True
-        return free >= sum(other.attachments for nodes, other in self._claims if node in nodes)
+    def _one_by_one(self, family: Family, version: int, count: int, claims: Claims, doubtful: int) -> int:
+        """Those of the ``doubtful`` nodes that can."""
+        index = self._snapshot.index
+        worst = _Worst(family, claims.addresses[version], index.by_name(claims.packed_addresses[version]))
+        names = index.names(lanes.flags_of(doubtful, self._count))
+        good = [node for node in names if family.left(node) - count >= worst.on(node)]
+        return lanes.mask_of(index.select(good).flags)
 
-    def _static(self, node: str, address: pools.Address) -> Refusal | None:
-        pool = self._stock.pool
+    def _static(self, stock: Stock, address: pools.Address, claims: Claims) -> None:
+        pool = stock.pool
         if pool is None:
-            return None
-        if self._taken(node, address, pool.per_node):
-            return refusals.ADDRESS_TAKEN
+            return
+        bound = [node for _, node in stock.static.get(address, ())]
+        flying = [nodes for nodes, other in claims.by_uid.values() if address in other.static]
+        if pool.per_node:
+            self._keep(~(self._only(bound) | self._any(flying)), refusals.ADDRESS_TAKEN)
+            return
+        if bound or flying:
+            self._keep(0, refusals.ADDRESS_TAKEN)
         inside = pool.range_of(address)
-        owner = self._stock.blocks.get(inside.block_at(int(address))) if inside else None
-        return refusals.ADDRESS_ELSEWHERE if owner not in {None, node} and not pool.per_node else None
+        owner = stock.blocks.get(inside.block_at(int(address))) if inside else None
+        if owner is not None:
+            self._keep(self._only([owner]), refusals.ADDRESS_ELSEWHERE)
 
-    def _taken(self, node: str, address: pools.Address, per_node: bool) -> bool:
-        """Whether another Pod, bound or in flight, asks for the same address: anywhere, or here if nodes
-        give the same addresses."""
-        bound = self._stock.static.get(address, set())
-        if any(not per_node or place == node for _, place in bound):
-            return True
-        return any(address in other.static and (not per_node or node in nodes) for nodes, other in self._claims)
+    def _only(self, nodes: Sequence[str]) -> int:
+        return lanes.mask_of(self._snapshot.index.select(nodes).flags)
+
+    def _any(self, candidates: Sequence[Chosen]) -> int:
+        found = 0
+        for nodes in candidates:
+            found |= lanes.mask_of(nodes.flags)
+        return found
 
 
-class FamilyGate:
-    """Addresses of one family, with the claims of Pods in flight."""
+class _Worst:
+    """The most that claims can take from a node of a pool that all nodes share.
 
-    def __init__(self, family: Family, version: int, claims: Iterable[tuple[frozenset[str], Need]]) -> None:
-        self._family = family
-        self._claims = [(nodes, count) for nodes, other in claims for v, count in other.uses if v == version]
-        self._claimed = sum(count for _, count in self._claims)
+    A claim that ends on another node takes at most a whole block there, and all claims together at most what
+    their nodes would withhold if each of them got all of its claims; one that ends here takes a single address.
+    """
 
-    def has(self, node: str, count: int) -> bool:
-        """Whether ``node`` can still give ``count`` addresses, however the claims turn out."""
-        free = self._family.left(node) - count
-        if free >= self._claimed * self._family.step:
-            return True
-        return free >= (self._by_node[node] if self._family.per_node else self._worst(node))
+    def __init__(self, family: Family, claimed: int, by_node: dict[str, int]) -> None:
+        self._step = family.step
+        self._claimed = claimed
+        self._growth = {node: family.withheld(node, count) - family.withheld(node) for node, count in by_node.items()}
+        self._sum = sum(self._growth.values())
 
-    def _worst(self, node: str) -> int:
-        """The most that the claims can take from ``node``.
-
-        A claim that ends on another node takes at most a whole block there, and all claims together at
-        most what their nodes would withhold if each of them got all of its claims; one that ends here
-        takes a single address.
-        """
-        step, elsewhere = self._family.step, self._growth_sum - self._growth.get(node, 0)
-        return min(self._claimed * step, elsewhere + max(0, self._claimed - -(-elsewhere // step)))
-
-    @cached_property
-    def _by_node(self) -> Counter[str]:
-        counts: Counter[str] = Counter()
-        for nodes, count in self._claims:
-            for node in nodes:
-                counts[node] += count
-        return counts
-
-    @cached_property
-    def _growth(self) -> dict[str, int]:
-        """How much more a node would withhold if it got all of its claims."""
-        family = self._family
-        return {node: family.withheld(node, count) - family.withheld(node) for node, count in self._by_node.items()}
-
-    @cached_property
-    def _growth_sum(self) -> int:
-        return sum(self._growth.values())
+    def on(self, node: str) -> int:
+        """At most this many addresses."""
+        elsewhere = self._sum - self._growth.get(node, 0)
+        return min(self._claimed * self._step, elsewhere + max(0, self._claimed - -(-elsewhere // self._step)))

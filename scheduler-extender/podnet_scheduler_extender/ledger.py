@@ -11,10 +11,12 @@ judge of that short while.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
 from dataclasses import dataclass
 
+from podnet_scheduler_extender import lanes
 from podnet_scheduler_extender.demand import Demand, Need
+from podnet_scheduler_extender.lanes import Chosen
 
 TTL = 30.0
 
@@ -23,9 +25,40 @@ TTL = 30.0
 class Claim:
     """``nodes`` are the candidates, ``until`` is when it ends by itself."""
 
-    nodes: frozenset[str]
+    nodes: Chosen
     demand: Demand
     until: float
+
+
+class Claims:
+    """The claims on one NetworkConfig, and their sums: in all, and packed by node (see ``lanes``)."""
+
+    def __init__(self) -> None:
+        self.by_uid: dict[str, tuple[Chosen, Need]] = {}
+        self.attachments = 0
+        self.addresses: Counter[int] = Counter()
+        """By family."""
+        self.packed_attachments = 0
+        self.packed_addresses: Counter[int] = Counter()
+
+    def add(self, uid: str, nodes: Chosen, need: Need, mask: int) -> None:
+        """``mask`` is that of ``nodes``."""
+        self.by_uid[uid] = (nodes, need)
+        self._count(need, mask, 1)
+
+    def remove(self, uid: str, mask: int) -> None:
+        """Undo ``add``."""
+        self._count(self.by_uid.pop(uid)[1], mask, -1)
+
+    def _count(self, need: Need, mask: int, sign: int) -> None:
+        self.attachments += sign * need.attachments
+        self.packed_attachments += sign * need.attachments * mask
+        for version, count in need.uses:
+            self.addresses[version] += sign * count
+            self.packed_addresses[version] += sign * count * mask
+
+
+_NONE = Claims()
 
 
 class Ledger:
@@ -34,7 +67,7 @@ class Ledger:
     def __init__(self, ttl: float = TTL) -> None:
         self._ttl = ttl
         self._claims: dict[str, Claim] = {}
-        self._needs: dict[str, dict[str, tuple[frozenset[str], Need]]] = {}
+        self._on: dict[str, Claims] = {}
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -46,30 +79,31 @@ class Ledger:
         """The claim of a Pod."""
         return self._claims.get(uid)
 
-    def on(self, config: str) -> Collection[tuple[frozenset[str], Need]]:
-        """Candidates and need of every claim on a NetworkConfig."""
-        return self._needs.get(config, {}).values()
+    def on(self, config: str) -> Claims:
+        """The claims on a NetworkConfig."""
+        return self._on.get(config, _NONE)
 
-    def record(self, uid: str, nodes: Iterable[str], demand: Demand, now: float) -> None:
+    def record(self, uid: str, nodes: Chosen, demand: Demand, now: float) -> None:
         """The Pod ``uid`` was told ``nodes``. Replaces its earlier claim; no node: no claim."""
         self.drop(uid)
-        claim = Claim(frozenset(nodes), demand, now + self._ttl)
-        if not claim.nodes or not demand.needs:
+        if not any(nodes.flags) or not demand.needs:
             return
-        self._claims[uid] = claim
+        self._claims[uid] = Claim(nodes, demand, now + self._ttl)
+        mask = lanes.mask_of(nodes.flags)
         for need in demand.needs:
-            self._needs.setdefault(need.config, {})[uid] = (claim.nodes, need)
+            self._on.setdefault(need.config, Claims()).add(uid, nodes, need, mask)
 
     def drop(self, uid: str) -> bool:
         """End the claim of a Pod; whether there was one."""
         claim = self._claims.pop(uid, None)
         if claim is None:
             return False
+        mask = lanes.mask_of(claim.nodes.flags)
         for need in claim.demand.needs:
-            claims = self._needs[need.config]
-            del claims[uid]
-            if not claims:
-                del self._needs[need.config]
+            claims = self._on[need.config]
+            claims.remove(uid, mask)
+            if not claims.by_uid:
+                del self._on[need.config]
         return True
 
     def expire(self, now: float) -> int:

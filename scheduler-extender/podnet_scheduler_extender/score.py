@@ -1,60 +1,116 @@
 """Score: which of the fitting nodes are better, 0 to 10.
 
-Pure. Eight points for what is free of the scarcest thing on the node (attachments; addresses where each
-node has its own), as a fraction of its capacity: where there is plenty all nodes score alike and
-kube-scheduler's own spreading decides. Two points for nodes that can give the addresses at once, out of
-blocks that they hold: claiming another block costs a request and may use up the pool.
+Pure. Three wishes, weighed by ``Weights``:
 
-Pods in flight are not looked at: they count alike on all their candidates.
+spread  what is free of the scarcest thing on the node (attachments; addresses where each node has its own), as a
+        fraction of its capacity: where there is plenty all nodes score alike and kube-scheduler's own spreading
+        decides
+pack    the opposite: fill nodes up and leave others empty, for Pods that ask for much at once
+near    the node can give the addresses at once, out of blocks that it holds: claiming another block costs a
+        request and may use up the pool
+
+Pods in flight are not looked at: they count alike on all their candidates. Most nodes stand alike, so each
+situation is judged once and looked up for the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from itertools import compress
 
+from podnet_scheduler_extender import lanes
 from podnet_scheduler_extender.demand import Demand, Need
 from podnet_scheduler_extender.snapshot import Snapshot
 from podnet_scheduler_extender.stock import Stock
 
 HIGHEST = 10
-_SPREAD, _NEAR = 8, 2
 
 
-def scores(demand: Demand, nodes: Iterable[str], snapshot: Snapshot) -> list[tuple[str, int]]:
-    """(node, score) for each of ``nodes``."""
-    scorers = [_Scorer(need, snapshot) for need in demand.needs]
-    return [(node, _score(scorers, node)) for node in nodes]
+@dataclass(frozen=True)
+class Weights:
+    """How much each wish counts; only their proportion matters."""
+
+    spread: float = 8
+    pack: float = 0
+    near: float = 2
+
+    def __post_init__(self) -> None:
+        if min(self.spread, self.pack, self.near) < 0 or not 0 < self.sum < float("inf"):
+            raise ValueError("cannot weigh scores: weights are numbers from 0 on, and not all 0")
+
+    @property
+    def sum(self) -> float:
+        """All of them."""
+        return self.spread + self.pack + self.near
+
+    def points(self, free: float, near: bool) -> int:
+        """0 to 10."""
+        return round(HIGHEST * (self.spread * free + self.pack * (1 - free) + self.near * near) / self.sum)
 
 
-def _score(scorers: list[_Scorer], node: str) -> int:
-    spread = min((scorer.free(node) for scorer in scorers), default=1.0)
-    near = min((scorer.near(node) for scorer in scorers), default=1.0)
-    return max(0, min(HIGHEST, round(_SPREAD * spread + _NEAR * near)))
+def scores(demand: Demand, nodes: Collection[str], snapshot: Snapshot, weights: Weights) -> tuple[list[str], list[int]]:
+    """``nodes``, in another order, and the score of each."""
+    asked, count = snapshot.index.select(nodes), len(snapshot.index)
+    table = _Table(weights)
+    for need in demand.needs:
+        table.need(need, snapshot)
+    columns = [lanes.unpacked(packed, count) for packed in table.columns] or [lanes.unpacked(0, count)]
+    points = list(compress(map(table.__getitem__, zip(*columns, strict=True)), asked.flags))
+    points += [table[(0,) * len(columns)]] * len(asked.unknown)
+    return snapshot.index.names(asked.flags) + asked.unknown, points
 
 
-class _Scorer:
-    """The score for what a Pod needs of one NetworkConfig."""
+@dataclass(frozen=True)
+class _Part:
+    """Where the numbers of one need stand among the columns. ``own`` is (column, total) of addresses that each
+    node has for itself, ``shared`` is (column, count) of those that must be at hand."""
 
-    def __init__(self, need: Need, snapshot: Snapshot) -> None:
-        self._stock = snapshot.stocks.get(need.config) or Stock()
-        self._place = snapshot.on(need.network)
-        families = [(self._stock.families[v], count) for v, count in need.leased if v in self._stock.families]
-        self._own = [family for family, _ in families if family.per_node]
-        self._shared = [(family, count) for family, count in families if not family.per_node]
+    capacity: int
+    attached: int
+    own: list[tuple[int, int]] = field(default_factory=list)
+    shared: list[tuple[int, int]] = field(default_factory=list)
 
-    def free(self, node: str) -> float:
-        """The fraction that is free of the scarcest thing on ``node``."""
-        entry = self._place.get(node)
-        capacity = entry.attachments.capacity if entry else 0
-        attachments = _fraction(capacity - self._stock.attachments.get(node, 0), capacity)
-        return min([attachments, *(_fraction(family.left(node), family.total) for family in self._own)])
+    def free(self, numbers: tuple[int, ...]) -> float:
+        capacity = numbers[self.capacity]
+        attachments = _fraction(capacity - numbers[self.attached], capacity)
+        return min([attachments, *(_fraction(total - numbers[column], total) for column, total in self.own)])
 
-    def near(self, node: str) -> float:
-        """1 when the blocks of ``node`` have the addresses, 0 when one must be claimed."""
-        for family, count in self._shared:
-            if family.held.get(node, 0) - family.used.get(node, 0) < count:
-                return 0.0
-        return 1.0
+    def near(self, numbers: tuple[int, ...]) -> bool:
+        return all(numbers[column] >= count for column, count in self.shared)
+
+
+class _Table(dict[tuple[int, ...], int]):
+    """Points by what stands in the columns for a node."""
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__()
+        self.columns: list[int] = []
+        self._weights = weights
+        self._parts: list[_Part] = []
+
+    def need(self, need: Need, snapshot: Snapshot) -> None:
+        """Add the columns for what a Pod needs of one NetworkConfig."""
+        stock = snapshot.stocks.get(need.config) or Stock(snapshot.index)
+        place = snapshot.places.get(need.network)
+        part = _Part(self._column(place.capacity.packed if place else 0), self._column(stock.attached.packed))
+        for version, count in need.leased:
+            family = stock.families.get(version)
+            if family is not None and family.per_node:
+                part.own.append((self._column(family.taken.packed), family.total))
+            elif family is not None:
+                part.shared.append((self._column(family.spare.packed), count))
+        self._parts.append(part)
+
+    def _column(self, packed: int) -> int:
+        self.columns.append(packed)
+        return len(self.columns) - 1
+
+    def __missing__(self, numbers: tuple[int, ...]) -> int:
+        free = min((part.free(numbers) for part in self._parts), default=1.0)
+        near = all(part.near(numbers) for part in self._parts)
+        self[numbers] = self._weights.points(free, near)
+        return self[numbers]
 
 
 def _fraction(part: int, whole: int) -> float:

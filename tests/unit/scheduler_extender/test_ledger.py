@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 from podnet_scheduler_extender.demand import Demand, Need
 from podnet_scheduler_extender.fake import Cluster
+from podnet_scheduler_extender.lanes import Chosen, Index
 from podnet_scheduler_extender.ledger import Ledger
 
 NODES = ["a", "b", "c"]
@@ -166,29 +167,37 @@ def needs(config: str) -> Demand:
     return Demand((config,), (Need(config, config, 1, (), (), ()),))
 
 
+def chosen(*nodes: str) -> Chosen:
+    index = Index()
+    for node in "abc":
+        index.add(node)
+    return Chosen(index, index.select(nodes).flags)
+
+
 def test_a_ledger_keeps_claims_by_config_and_forgets_all_of_them() -> None:
     ledger = Ledger(ttl=10)
-    ledger.record("one", ["a", "b"], needs("blue"), 100)
-    ledger.record("two", ["a"], needs("green"), 101)
-    ledger.record("three", [], needs("green"), 101)
-    ledger.record("four", ["a"], Demand(), 101)
+    ledger.record("one", chosen("a", "b"), needs("blue"), 100)
+    ledger.record("two", chosen("a"), needs("green"), 101)
+    ledger.record("three", chosen(), needs("green"), 101)
+    ledger.record("four", chosen("a"), Demand(), 101)
     assert len(ledger) == 2
-    assert [nodes for nodes, _ in ledger.on("blue")] == [{"a", "b"}]
+    assert [list(nodes) for nodes, _ in ledger.on("blue").by_uid.values()] == [["a", "b"]]
+    assert (ledger.on("blue").attachments, ledger.on("blue").packed_attachments) == (1, 1 + (1 << 32))
     assert ledger.next_expiry == 110
-    ledger.record("one", ["b"], needs("green"), 105)
-    assert (list(ledger.on("blue")), len(ledger.on("green"))) == ([], 2)
+    ledger.record("one", chosen("b"), needs("green"), 105)
+    assert (ledger.on("blue").attachments, ledger.on("green").packed_attachments) == (0, 1 + (1 << 32))
     assert ledger.next_expiry == 111
     assert ledger.expire(111) == 1
     assert ledger.drop("one")
     assert not ledger.drop("one")
     assert len(ledger) == 0
     assert ledger.next_expiry is None
-    assert not ledger.on("green")
+    assert not ledger.on("green").by_uid
 
 
 @pytest.mark.parametrize(("now", "left"), [(109.9, 1), (110.0, 0), (500.0, 0)])
 def test_a_claim_lives_for_its_ttl(now: float, left: int) -> None:
     ledger = Ledger(ttl=10)
-    ledger.record("one", ["a"], needs("blue"), 100)
+    ledger.record("one", chosen("a"), needs("blue"), 100)
     ledger.expire(now)
     assert len(ledger) == left
