@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from podnet_api.errors import ConflictError, KubeError, NotFoundError
+from podnet_api.errors import AlreadyExistsError, ConflictError, KubeError, NotFoundError
 from podnet_api.kube import Client, Credentials
 from podnet_api.kube.client import K
 from podnet_compat import store as stores
@@ -95,7 +95,7 @@ class FakeApi(Client):
             return body
         whole = f"{path}/{body['metadata']['name']}"
         if whole in self.objects:
-            raise ConflictError(f"cannot POST {path}: 409 AlreadyExists", 409, "AlreadyExists")
+            raise AlreadyExistsError(f"cannot POST {path}: 409 AlreadyExists", 409, "AlreadyExists")
         now = datetime.datetime.now(datetime.UTC).isoformat()
         body["metadata"] |= {"uid": f"uid-{next(self._versions)}", "creationTimestamp": now}
         return self._write(whole, body, "ADDED")
