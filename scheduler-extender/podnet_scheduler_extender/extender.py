@@ -38,7 +38,7 @@ class Extender:
 
     def __init__(self, clock: Callable[[], float], ledger: Ledger, weights: score.Weights = _WEIGHTS) -> None:
         self._clock = clock
-        self._weights = weights
+        self.weights = weights
         self.ledger = ledger
         self.waiting = Waiting()
         self.metrics = Metrics()
@@ -78,7 +78,7 @@ class Extender:
         """/prioritize. Raises BadRequestError."""
         pod, nodes = wire.pod_of(args), wire.named_nodes(args)
         asked = self._resolution(pod).demand
-        scored = score.scores(asked, nodes, self.state.snapshot, self._weights)
+        scored = score.scores(asked, nodes, self.state.snapshot, self.weights)
         return list(map(wire.HostPriority, *scored))
 
     def preempt(self, args: wire.PreemptionArgs) -> wire.PreemptionResult:

@@ -36,7 +36,7 @@ class Weights:
     near: float = 2
 
     def __post_init__(self) -> None:
-        if min(self.spread, self.pack, self.near) < 0 or not 0 < self.sum < float("inf"):
+        if not (self.spread >= 0 and self.pack >= 0 and self.near >= 0 and 0 < self.sum < float("inf")):
             raise ValueError("cannot weigh scores: weights are numbers from 0 on, and not all 0")
 
     @property

@@ -25,6 +25,11 @@ def test_listen(text: str, address: tuple[str, int]) -> None:
         ["--claim-ttl", "0"],
         ["--claim-ttl", "soon"],
         ["--log-level", "loud"],
+        ["--score-weights", "luck=1"],
+        ["--score-weights", "spread=much"],
+        ["--score-weights", "spread=0"],
+        ["--score-weights", "spread=-1,pack=2"],
+        ["--score-weights", "spread=nan"],
     ],
 )
 def test_bad_flags_are_refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from podnet_scheduler_extender import main
 from podnet_scheduler_extender.fake import Cluster, request
 
 
@@ -40,6 +41,25 @@ def test_addresses_of_the_node_itself(cluster: Cluster) -> None:
     for number in range(7):
         cluster.pod(f"p{number}", ["own"], node="b")
     assert scores(cluster, ["own"]) == {"a": 10, "b": 6}
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("spread=8,near=2", {"a": 6, "b": 10}),
+        ("spread=1", {"a": 5, "b": 10}),
+        ("pack=1", {"a": 5, "b": 0}),
+        ("near=1", {"a": 10, "b": 10}),
+        ("pack=9,near=1", {"a": 6, "b": 1}),
+    ],
+)
+def test_weights(cluster: Cluster, flag: str, expected: dict[str, int]) -> None:
+    for number in range(10):
+        cluster.pod(f"p{number}", ["blue"], node="a")
+    cluster.block("blue", "10.0.0.0/28", "a")
+    cluster.block("blue", "10.0.0.16/28", "b")
+    cluster.extender.weights = main.arguments(["--score-weights", flag]).score_weights
+    assert scores(cluster, ["blue"]) == expected
 
 
 @pytest.mark.parametrize("networks", [[], ["default"], ["blue", "own"], ["nowhere"]])
