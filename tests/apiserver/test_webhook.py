@@ -49,7 +49,7 @@ def terms(body: dict[str, Any]) -> Any:
 
 
 def ready(name: str) -> dict[str, Any]:
-    return {"key": LABEL + name, "operator": "In", "values": ["ready"]}
+    return {"key": LABEL + name, "operator": "Exists"}
 
 
 def test_a_pod_gets_all_that_it_needs(webhook: Any) -> None:
