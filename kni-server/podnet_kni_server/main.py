@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -25,8 +24,8 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from podnet_api import core as kube_core
-from podnet_api import names
-from podnet_api.errors import KubeError, PodnetError
+from podnet_api import names, program
+from podnet_api.errors import KubeError
 from podnet_api.kube import Client, Credentials
 
 from podnet_kni_server import attach, plan, publish
@@ -56,15 +55,11 @@ _IDENTITY = types.Identity(
 def main() -> None:
     """The program."""
     args = _arguments(sys.argv[1:])
-    logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if args.check:
         sys.exit(asyncio.run(_check(args.run_dir / "kni.sock")))
     if not args.node_name:
         sys.exit("cannot start: --node-name (or $NODE_NAME) is not set")
-    try:
-        asyncio.run(_run(args))
-    except PodnetError as error:
-        sys.exit(str(error))
+    program.run(_serve(args), args.log_level)
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
@@ -89,17 +84,6 @@ async def _check(socket: Path) -> int:
         print(f"cannot ask {socket}: {error.details()}", file=sys.stderr)
         return 1
     return 0 if answer.status == health_pb2.HealthCheckResponse.SERVING else 1
-
-
-async def _run(args: argparse.Namespace) -> None:
-    """Run until SIGTERM."""
-    work = asyncio.ensure_future(_serve(args))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopped")
 
 
 async def _serve(args: argparse.Namespace) -> None:

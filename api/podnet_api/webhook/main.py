@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import logging
-import signal
 from collections.abc import Sequence
 
-from podnet_api import admission, multinetwork
+from podnet_api import admission, multinetwork, program
 from podnet_api.admission import Allow, Deny, Request
 from podnet_api.kube import Cache, Client, Credentials
 from podnet_api.webhook import configurations, objects, pods, templates
@@ -96,20 +93,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 async def _main(arguments: argparse.Namespace) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with Client(Credentials.load(arguments.kubeconfig), configurations.SERVICE) as client:
-        with contextlib.suppress(asyncio.CancelledError):
-            await run(client, namespace=arguments.namespace, port=arguments.port)
+        await run(client, namespace=arguments.namespace, port=arguments.port)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run until SIGTERM."""
     arguments = _arguments(argv)
-    logging.basicConfig(level=arguments.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(_main(arguments))
+    program.run(_main(arguments), arguments.log_level)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,34 @@
+"""What every server of podnet does around its work: log, run until it is told to stop, say why it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from podnet_api.errors import PodnetError
+
+log = logging.getLogger(__name__)
+
+
+def run(work: Coroutine[Any, Any, None], log_level: str) -> None:
+    """Run ``work`` until it ends or SIGTERM or SIGINT cancels it. A PodnetError ends the program with status 1
+    and its message; any other error with its trace."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(_until_stopped(work))
+    except PodnetError as error:
+        sys.exit(str(error))
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("stopped")
