@@ -21,7 +21,7 @@ PYTEST := $(RUN) pytest
 ROOMS := api kni-server scheduler-extender compat tests hack
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint generate unit nri apiserver netns e2e test bench image cluster-up cluster-down demo demo-down
+.PHONY: help setup lint generate unit nri apiserver scheduler netns e2e test bench bench-scheduler chaos image cluster-up cluster-down demo demo-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ nri: setup ## the NRI client against containerd's own runtime side (Go)
 apiserver: setup ## the example objects against a real API server
 	$(PYTEST) tests/apiserver
 
+scheduler: setup ## the extender with a real kube-scheduler and API server, killed on the way
+	$(PYTEST) tests/scheduler
+
 netns: setup ## tests against the real kernel, in network namespaces (root)
 	$(HACK).packages ip nft
 	$(PYTEST) tests/netns
@@ -61,11 +64,17 @@ e2e: setup ## tests in a real cluster of their own (KEEP=1 leaves it up)
 	$(PYTEST) tests/e2e
 
 test: setup ## all of these, and one summary
-	@$(HACK).parts lint unit nri apiserver netns e2e
+	@$(HACK).parts lint unit nri apiserver scheduler netns e2e
 
 bench: setup ## measurements against the kernel floor (root), written to build/bench.json
 	$(HACK).packages cc ip nft
 	$(RUN) python tests/benchmark/run.py
+
+bench-scheduler: setup ## what the extender costs kube-scheduler (BENCH="--nodes 5000"), to build/bench-scheduler.json
+	$(RUN) python tests/benchmark/scheduler/run.py $(BENCH)
+
+chaos: setup ## 10,000 racing Pods, extender and scheduler killed again and again
+	$(RUN) python tests/scheduler/chaos.py
 
 image: setup ## build the images
 	@$(HACK).image build

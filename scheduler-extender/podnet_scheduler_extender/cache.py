@@ -52,6 +52,7 @@ class State:
         self._nodes: dict[str, kni.NodeNetwork] = {}
         self._stocks: defaultdict[str, Stock] = defaultdict(lambda: Stock(self._index))
         self._pods: dict[str, Tracked] = {}
+        self._waiting: set[str] = set()
         self._by_ref: defaultdict[Ref, set[str]] = defaultdict(set)
         self.snapshot = Snapshot(self, self._places, self._stocks, self._nodes, self._index)
 
@@ -87,8 +88,11 @@ class State:
 
     def waiting(self) -> Iterator[Tracked]:
         """The Pods that kube-scheduler has called unschedulable, oldest first."""
-        found = [tracked for tracked in self._pods.values() if _waits(tracked.pod)]
-        return iter(sorted(found, key=lambda t: (t.pod.metadata.creation_timestamp or "", t.pod.metadata.uid)))
+        found = sorted(
+            (self._pods[uid] for uid in self._waiting),
+            key=lambda t: (t.pod.metadata.creation_timestamp or "", t.pod.metadata.uid),
+        )
+        return iter(found)
 
     def on_pod_network(self, old: multinetwork.PodNetwork | None, new: multinetwork.PodNetwork | None) -> None:
         """A PodNetwork came, changed or went."""
@@ -178,7 +182,14 @@ class State:
             self._resolve(new)
         else:
             tracked.pod = new
+        self._wait(new)
         self._book(new.metadata.uid)
+
+    def _wait(self, pod: core.Pod) -> None:
+        if _waits(pod):
+            self._waiting.add(pod.metadata.uid)
+        else:
+            self._waiting.discard(pod.metadata.uid)
 
     def _resolve(self, pod: core.Pod) -> None:
         uid, text = pod.metadata.uid, _asked(pod)
@@ -212,6 +223,7 @@ class State:
 
     def _forget(self, uid: str) -> None:
         self._settled(uid)
+        self._waiting.discard(uid)
         tracked = self._pods.get(uid)
         if tracked is not None:
             self._unbook(uid, tracked)

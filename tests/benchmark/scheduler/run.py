@@ -1,0 +1,269 @@
+"""How fast kube-scheduler places Pods with the extender, against how fast it does without.
+
+`python tests/benchmark/scheduler/run.py [--nodes 1000] [--pods 2000] [--rounds 2]`, which is `make bench-scheduler`.
+etcd, API server and kube-scheduler are real; nobody runs the Pods. Each row in each round makes its Pods while no
+kube-scheduler runs and then starts one, which finds all of them waiting at once: the first binding starts the clock.
+The rows take turns, in the other order in every second round, so that what else the machine does falls on all.
+
+Prints a table and writes build/bench-scheduler.json: a list of {name, value, unit, baseline, ratio, p99}. The baseline
+of Pods per second is that of the first row. Latency is the time from the first binding to a Pod's own, so it says how
+evenly a queue is worked off. The filter's time is from the extender's own histogram, interpolated in its buckets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import pathlib
+import re
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmark.scheduler import plane as planes
+from benchmark.scheduler.plane import Bindings, Network, Plane, Program
+from podnet_hack import paths
+
+OUTPUT = paths.CHECKOUT / "build" / "bench-scheduler.json"
+STAND_IN = pathlib.Path(__file__).with_name("stand_in.py")
+POOL = {"cidr": "10.64.0.0/10"}
+SLOW_PODS = 100
+SLOW_SECONDS = 0.05
+
+
+@dataclass
+class Row:
+    """One way to run kube-scheduler, and what was measured of it."""
+
+    name: str
+    extender: str = ""
+    """podnet, accept-all, slow, killed; ``""``: none."""
+    pods: str = "plain"
+    """plain, affinity, managed."""
+    rates: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+    histogram: dict[float, float] = field(default_factory=dict)
+    cpu_share: list[float] = field(default_factory=list)
+    peak_mib: float = 0.0
+    unplaced: int = 0
+
+    def spec(self) -> tuple[dict[str, Any], str]:
+        """Spec and list of networks of the Pods."""
+        if self.pods == "managed":
+            return planes.managed(planes.NETWORK), planes.listed(planes.NETWORK)
+        return (planes.bound_to(planes.NETWORK) if self.pods == "affinity" else planes.plain()), ""
+
+    def count(self, pods: int) -> int:
+        """How many Pods; a slow row gets fewer, for it says all with few."""
+        return min(pods, SLOW_PODS) if self.extender == "slow" else pods
+
+
+def rows() -> list[Row]:
+    """All rows; the first is what the others are compared with."""
+    return [
+        Row("no extender"),
+        Row("accept-all extender, all Pods managed", "accept-all", "managed"),
+        Row("podnet, no managed Pod", "podnet"),
+        Row("podnet, all Pods managed", "podnet", "managed"),
+        Row("no extender, affinity only", "", "affinity"),
+        Row("podnet, killed in the middle", "killed", "managed"),
+        Row("podnet, 50 ms away", "slow", "managed"),
+    ]
+
+
+class Bench:
+    """All rows on one plane."""
+
+    def __init__(self, control: Plane, pods: int, percentage: int) -> None:
+        self._control = control
+        self._pods = pods
+        self._percentage = percentage
+        self._port, self._front = planes.free_port(), planes.free_port()
+        self._turn = 0
+
+    async def measure(self, row: Row) -> None:
+        """One turn of a row."""
+        self._turn += 1
+        prefix, count = f"turn{self._turn}", row.count(self._pods)
+        spec, listed = row.spec()
+        await self._control.pods(prefix, count, spec, listed)
+        async with self._extender(row) as programs, Bindings.of(self._control) as bindings:
+            before = await self._histogram() if row.extender in {"podnet", "slow"} else {}
+            used, started = (programs[0].cpu_seconds if programs else 0.0), time.monotonic()
+            async with self._control.running(self._scheduler(row)):
+                with contextlib.suppress(TimeoutError):
+                    await self._follow(row, bindings, programs, count)
+            if before:
+                _add(row.histogram, before, await self._histogram())
+            if programs:
+                row.cpu_share.append((programs[0].cpu_seconds - used) / (time.monotonic() - started))
+                row.peak_mib = max(row.peak_mib, programs[0].peak_mib)
+            self._note(row, sorted(bindings.time.values()), count)
+        await self._control.no_pods()
+
+    def _scheduler(self, row: Row) -> Program:
+        port = self._front if row.extender in {"accept-all", "slow"} else self._port
+        return self._control.scheduler(port if row.extender else 0, percentage=self._percentage)
+
+    async def _follow(self, row: Row, bindings: Bindings, programs: list[Program], count: int) -> None:
+        if row.extender == "killed":
+            await bindings.until(count // 2)
+            programs[0].kill()
+            await asyncio.sleep(1)
+            programs[0] = await self._control.extender(self._port)
+        await bindings.until(count)
+
+    @contextlib.asynccontextmanager
+    async def _extender(self, row: Row) -> AsyncIterator[list[Program]]:
+        """The programs that a row needs; the one that is measured stands first."""
+        programs = []
+        if row.extender in {"podnet", "slow", "killed"}:
+            programs.append(await self._control.extender(self._port))
+        if row.extender == "slow":
+            programs.append(await self._stand_in(self._port, SLOW_SECONDS))
+        if row.extender == "accept-all":
+            programs.append(await self._stand_in())
+        try:
+            yield programs
+        finally:
+            for program in programs:
+                program.kill()
+
+    async def _stand_in(self, *words: object) -> Program:
+        log = self._control.directory / "stand-in.log"
+        program = Program(log, sys.executable, STAND_IN, self._front, *words)
+        await program.until(lambda: self._control.serves(self._front))
+        return program
+
+    async def _histogram(self) -> dict[float, float]:
+        page = await self._control.metrics(self._port)
+        found = re.findall(r'request_seconds_bucket\{le="([^"]+)",verb="filter"\} ([0-9.]+)', page)
+        return {float(bound): float(count) for bound, count in found} or {0.0: 0.0}
+
+    def _note(self, row: Row, times: list[float], count: int) -> None:
+        row.unplaced += count - len(times)
+        if len(times) > 1:
+            row.rates.append((len(times) - 1) / (times[-1] - times[0]))
+            row.latencies += [moment - times[0] for moment in times]
+
+
+def _add(histogram: dict[float, float], before: dict[float, float], after: dict[float, float]) -> None:
+    for bound, count in after.items():
+        histogram[bound] = histogram.get(bound, 0.0) + count - before.get(bound, 0.0)
+
+
+def quantile(histogram: dict[float, float], part: float) -> float:
+    """Milliseconds, interpolated in a bucket of the cumulative ``histogram``."""
+    bounds = sorted(histogram)
+    total = histogram[bounds[-1]] if bounds else 0.0
+    lower, below = 0.0, 0.0
+    for bound in bounds:
+        if total and histogram[bound] >= part * total:
+            if bound == float("inf"):
+                return lower * 1000
+            inside = histogram[bound] - below
+            return 1000 * (lower + (bound - lower) * ((part * total - below) / inside if inside else 1.0))
+        lower, below = bound, histogram[bound]
+    return 0.0
+
+
+def percentile(numbers: list[float], part: float) -> float:
+    """0.5 for the median; 0 of nothing."""
+    return sorted(numbers)[int(part * (len(numbers) - 1))] if numbers else 0.0
+
+
+def records(measured: list[Row]) -> list[dict[str, object]]:
+    """What stands in bench-scheduler.json."""
+    first = statistics.median(measured[0].rates) if measured[0].rates else 0.0
+    first_latency = percentile(measured[0].latencies, 0.5)
+    made: list[dict[str, object]] = []
+    for row in measured:
+        rate, latency = (statistics.median(row.rates) if row.rates else 0.0), percentile(row.latencies, 0.5)
+        made.append(_record(row.name, rate, "Pods/s", first))
+        p99 = round(percentile(row.latencies, 0.99), 4)
+        made.append(_record(f"{row.name}: scheduling latency", latency, "s", first_latency) | {"p99": p99})
+        if row.histogram:
+            value, high = quantile(row.histogram, 0.5), quantile(row.histogram, 0.99)
+            made.append(_record(f"{row.name}: filter", value, "ms", 1.0) | {"p99": round(high, 4)})
+        if row.cpu_share:
+            made.append(
+                _record(f"{row.name}: processor of the extender", statistics.median(row.cpu_share), "cores", 1.0)
+            )
+            made.append(_record(f"{row.name}: memory of the extender", row.peak_mib, "MiB", 150.0))
+        if row.unplaced:
+            made.append(_record(f"{row.name}: never placed", row.unplaced, "Pods", 0.0))
+    return made
+
+
+def _record(name: str, value: float, unit: str, baseline: float) -> dict[str, object]:
+    ratio = round(value / baseline, 3) if baseline else None
+    return {
+        "name": name,
+        "value": round(value, 4),
+        "unit": unit,
+        "baseline": round(baseline, 4),
+        "ratio": ratio,
+        "p99": None,
+    }
+
+
+def table(measured: list[Row]) -> str:
+    """For people."""
+    head = f"{'':40}{'Pods/s':>8}{'ratio':>7}{'latency p50':>13}{'p99':>7}"
+    head += f"{'filter p50':>12}{'p99':>7}{'cores':>7}{'MiB':>6}"
+    first = statistics.median(measured[0].rates) if measured[0].rates else 0.0
+    lines = [head]
+    for row in measured:
+        rate = statistics.median(row.rates) if row.rates else 0.0
+        line = f"{row.name:40}{rate:8.0f}{rate / first if first else 0:7.2f}"
+        line += f"{percentile(row.latencies, 0.5):12.1f}s{percentile(row.latencies, 0.99):6.1f}s"
+        if row.histogram:
+            line += f"{quantile(row.histogram, 0.5):10.2f}ms{quantile(row.histogram, 0.99):7.2f}"
+        else:
+            line += " " * 19
+        line += f"{statistics.median(row.cpu_share):7.2f}{row.peak_mib:6.0f}" if row.cpu_share else ""
+        lines.append(line + (f"  {row.unplaced} NEVER PLACED" if row.unplaced else ""))
+    return "\n".join(lines)
+
+
+async def run(args: argparse.Namespace) -> list[Row]:
+    """All rounds."""
+    measured = rows()
+    async with planes.plane() as control:
+        await control.network(Network(capacity=1000, range=POOL))
+        started = time.monotonic()
+        await control.nodes(args.nodes, args.nodes)
+        print(f"{args.nodes} nodes in {time.monotonic() - started:.0f} s", flush=True)
+        bench = Bench(control, args.pods // args.rounds, args.percentage)
+        for number in range(args.rounds):
+            for row in measured if number % 2 == 0 else reversed(measured):
+                started = time.monotonic()
+                await bench.measure(row)
+                rate = f"{row.rates[-1]:.0f} Pods/s" if row.rates else "nothing placed"
+                print(f"round {number + 1}: {row.name}: {rate} ({time.monotonic() - started:.0f} s)", flush=True)
+    return measured
+
+
+def main() -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="bench-scheduler", description=__doc__.splitlines()[0])
+    parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--pods", type=int, default=2000, help="for each row, in all rounds together")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--percentage", type=int, default=0, help="percentageOfNodesToScore; 0: kube-scheduler's default"
+    )
+    measured = asyncio.run(run(parser.parse_args()))
+    OUTPUT.parent.mkdir(exist_ok=True)
+    OUTPUT.write_text(json.dumps(records(measured), indent=1) + "\n")
+    print("\n" + table(measured))
+    return 1 if any(row.unplaced for row in measured) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
