@@ -81,6 +81,20 @@ def test_an_uplink_that_goes_down_takes_its_network_along(space: Space) -> None:
     assert gone < 3.0, f"the label went only after {gone:.1f} s"
 
 
+def test_a_kubelet_that_restarts_spares_pods_whose_network_is_not_ready(space: Space) -> None:
+    """The kubelet checks node affinity again when it starts: what it asks for must still be there."""
+    node = space.world.workers()[2]
+    name = space.network("net", bridge={}, on=[node])
+    space.make(objects.pod("before", name))
+    space.wait_ready("before")
+    space.world.kubectl("patch", "podnetwork", name, "--type=merge", "--patch", '{"spec":{"enabled":false}}')
+    space.wait_on_nodes(name, [])
+    space.world.on_node(node, "systemctl", "restart", "kubelet")
+    space.make(objects.pod("later", **objects.on_node(node)))
+    space.wait_ready("later")  # so the kubelet is back, and has looked at every Pod
+    assert not space.not_ready("before")
+
+
 def test_an_attach_that_fails_says_why_and_leaves_nothing(space: Space) -> None:
     """Past the scheduler: a Pod bound by hand to a node where the only address is taken."""
     node = space.world.workers()[0]
