@@ -27,7 +27,7 @@ def show(on: Stage) -> None:
 
 def _table(on: Stage) -> str:
     rows = [HEADER]
-    for pod in on.world.all_of("pods"):
+    for pod in (one for one in on.world.all_of("pods") if "deletionTimestamp" not in one["metadata"]):
         node = pod["spec"].get("nodeName", "(waits)")
         entries = world.network_status(pod)
         if not entries:
@@ -36,4 +36,4 @@ def _table(on: Stage) -> str:
             words = " ".join(entry.get("addresses", ()))
             rows.append((name_of(pod), node, entry["network"], entry["interface"], words))
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
