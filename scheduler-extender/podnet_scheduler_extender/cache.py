@@ -22,11 +22,13 @@ from podnet_scheduler_extender.lanes import Index
 from podnet_scheduler_extender.snapshot import Place, Snapshot
 from podnet_scheduler_extender.stock import Stock
 
+_RESOLVED = 10_000
+"""So many different lists are remembered at most."""
 _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
 
 
-@dataclass
+@dataclass(slots=True)
 class Tracked:
     """A Pod with networks: as the watch showed it, what it asks for, and what is on the books for it."""
 
@@ -53,6 +55,7 @@ class State:
         self._stocks: defaultdict[str, Stock] = defaultdict(lambda: Stock(self._index))
         self._pods: dict[str, Tracked] = {}
         self._waiting: set[str] = set()
+        self._resolved: dict[tuple[str, str, bool], Resolution] = {}
         self._by_ref: defaultdict[Ref, set[str]] = defaultdict(set)
         self.snapshot = Snapshot(self, self._places, self._stocks, self._nodes, self._index)
 
@@ -85,6 +88,16 @@ class State:
         """A Pod with networks, by name."""
         wanted = (namespace, name)
         return next((t for t in self._pods.values() if _key(t.pod.metadata) == wanted), None)
+
+    def resolve(self, namespace: str, text: str, *, host_network: bool = False) -> Resolution:
+        """What the list ``text`` asks for now. Replicas share one answer, until some object changes."""
+        key = (namespace, text, host_network)
+        found = self._resolved.get(key)
+        if found is None:
+            if len(self._resolved) >= _RESOLVED:
+                self._resolved.clear()
+            found = self._resolved[key] = demand.resolve(namespace, text, self, host_network=host_network)
+        return found
 
     def waiting(self) -> Iterator[Tracked]:
         """The Pods that kube-scheduler has called unschedulable, oldest first."""
@@ -193,7 +206,7 @@ class State:
 
     def _resolve(self, pod: core.Pod) -> None:
         uid, text = pod.metadata.uid, _asked(pod)
-        found = demand.resolve(pod.metadata.namespace, text, self, host_network=pod.spec.host_network)
+        found = self.resolve(pod.metadata.namespace, text, host_network=pod.spec.host_network)
         known = self._pods.get(uid)
         self._unlink(uid)
         if known is None:
@@ -240,6 +253,7 @@ class State:
 
     def _touch(self, ref: Ref) -> None:
         """An object changed: what the Pods ask for that name it may be another thing now."""
+        self._resolved.clear()
         for uid in list(self._by_ref.get(ref, ())):
             self._resolve(self._pods[uid].pod)
             self._book(uid)

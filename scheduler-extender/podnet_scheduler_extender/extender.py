@@ -147,7 +147,7 @@ class Extender:
         text = pod.annotation(names.NETWORKS_ANNOTATION)
         if text is None:
             return _NOTHING
-        return demand.resolve(pod.metadata.namespace, text, self.state, host_network=pod.spec.host_network)
+        return self.state.resolve(pod.metadata.namespace, text, host_network=pod.spec.host_network)
 
     def _settled(self, uid: str) -> None:
         self.waiting.forget(uid)

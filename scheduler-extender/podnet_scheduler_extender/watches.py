@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from podnet_api import core, kni, multinetwork
+from podnet_api import kni, multinetwork
 from podnet_api.kube import Cache, Client
 
+from podnet_scheduler_extender import slim
 from podnet_scheduler_extender.cache import State
 
 
@@ -20,7 +21,7 @@ class Watches:
         self._configs = Cache(client, kni.NetworkConfig)
         self._blocks = Cache(client, kni.IPBlock)
         self._nodes = Cache(client, kni.NodeNetwork)
-        self._pods = Cache(client, core.Pod)
+        self._pods = Cache(client, slim.Pod)
         self._networks.listen(state.on_pod_network)
         self._attachments.listen(state.on_attachment)
         self._attachment_configs.listen(state.on_attachment_config)
