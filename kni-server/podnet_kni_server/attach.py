@@ -211,7 +211,9 @@ class Core:
                     await self.detach(record.sandbox)
         for sandbox in alive:
             with _logged(f"cannot attach Pod {sandbox.pod}"):
-                await self.attach(sandbox)
+                attached = await self.attach(sandbox)
+                if attached is not None:  # a server that was killed may not have come to say so
+                    self._hooks.attached(attached)
         keep = {i.link.host_name for r in self.records() for i in r.interfaces if i.link.host_name}
         with _logged("cannot sweep leftover links"):
             for name in await self._datapath.sweep(keep):

@@ -46,6 +46,9 @@ class BlockApi(Protocol):
     async def delete(self, name: str) -> None:
         """No error when it is gone."""
 
+    def pool_exists(self, config: str) -> bool:
+        """Whether the NetworkConfig ``config`` is there."""
+
 
 class FakeBlockApi:
     """BlockApi in memory, shared by as many simulated nodes as a test wants."""
@@ -54,6 +57,7 @@ class FakeBlockApi:
         self.blocks: dict[str, kni.IPBlock] = {}
         self.down = False
         self.writes = 0
+        self.deleted_pools: set[str] = set()
 
     def known(self) -> Iterable[kni.IPBlock]:
         return list(self.blocks.values())
@@ -68,6 +72,9 @@ class FakeBlockApi:
     async def delete(self, name: str) -> None:
         self._write()
         self.blocks.pop(name, None)
+
+    def pool_exists(self, config: str) -> bool:
+        return config not in self.deleted_pools
 
     def _write(self) -> None:
         if self.down:
@@ -217,7 +224,9 @@ class Blocks:
             self._forget_busy(config, idle)
             for block in idle:
                 since = self._idle_since.setdefault((config, block), now)
-                if now - since >= _patience(block) and not self._is_reserve(config, block):
+                if not self._api.pool_exists(config) or (
+                    now - since >= _patience(block) and not self._is_reserve(config, block)
+                ):
                     await self._give_back(config, block)
 
     def _is_reserve(self, config: str, block: pools.Network) -> bool:

@@ -101,7 +101,13 @@ class _Program:
         self._objects = Objects(client, args.node_name)
         self._leases = Leases()
         self._blocks = Blocks(args.node_name, self._leases, self._objects, lambda: self._node.touch())
-        self._publisher = publish.Publisher(client, self._datapath, args.run_dir / "status", self._objects.npwg_name)
+        self._publisher = publish.Publisher(
+            client,
+            self._datapath,
+            args.run_dir / "status",
+            self._objects.npwg_name,
+            lambda namespace, name: self._objects.pods.get(name, namespace),
+        )
         self._node = NodeAgent(
             client,
             self._objects,

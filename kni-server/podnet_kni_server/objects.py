@@ -74,6 +74,10 @@ class Objects:
         source = found.metadata.annotations.get(names.SOURCE_ANNOTATION, "") if found else ""
         return source.rpartition(" ")[2] or network
 
+    def pool_exists(self, config: str) -> bool:
+        """blocks.BlockApi."""
+        return self.configs.get(config) is not None
+
     def known(self) -> Iterable[kni.IPBlock]:
         """blocks.BlockApi."""
         return self.blocks

@@ -27,14 +27,20 @@ log = logging.getLogger(__name__)
 
 MANAGER = names.FIELD_MANAGER_PREFIX + "kni"
 _PAUSES = (0.2, 15.0)
-_Make = Callable[[], Awaitable[dict[str, Any]]]
+PodOf = Callable[[str, str], core.Pod | None]
+"""From namespace and name to the Pod as the watch last showed it."""
+_Make = Callable[[], Awaitable[dict[str, Any] | None]]
+"""Makes the body to apply, or None when the API has it already."""
 
 
 class Publisher:
     """Writes the status of this node's Pods, and the file that their containers see."""
 
-    def __init__(self, client: Client, datapath: Datapath, directory: Path, name_of: status.NameOf) -> None:
+    def __init__(
+        self, client: Client, datapath: Datapath, directory: Path, name_of: status.NameOf, pod_of: PodOf
+    ) -> None:
         self._client = client
+        self._pod_of = pod_of
         self._datapath = datapath
         self._directory = directory
         self._name_of = name_of
@@ -70,7 +76,10 @@ class Publisher:
         self._waiting[uid] = make
         self._wake.set()
 
-    async def _attached(self, record: Record) -> dict[str, Any]:
+    async def _attached(self, record: Record) -> dict[str, Any] | None:
+        pod = self._pod_of(record.namespace, record.name)
+        if pod is not None and pod.metadata.uid == record.uid and status.is_said(pod, record):
+            return None
         return status.attached(record, self._name_of, await self._default(record), _now())
 
     async def _failed(self, sandbox: Sandbox, reason: str, message: str) -> dict[str, Any]:
@@ -102,6 +111,8 @@ class Publisher:
     async def _write(self, make: _Make) -> bool:
         """Whether nothing more is to be done: written, or the Pod is gone."""
         body = await make()
+        if body is None:
+            return True
         try:
             await self._client.apply(core.Pod.resource, body, subresource="status", manager=MANAGER)
         except (NotFoundError, ConflictError) as error:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from podnet_api import names, reasons
+from podnet_api import core, names, reasons
+from podnet_api.meta import is_true
 
 from podnet_kni_server.datapath.model import Observed
 from podnet_kni_server.records import InterfaceRecord, Record
@@ -83,6 +84,13 @@ def attached(record: Record, name_of: NameOf, default: Observed | None, now: str
     body = _body(record.namespace, record.name, record.uid, "True", reasons.NETWORKS_ATTACHED, message, now)
     body["metadata"]["annotations"] = annotations
     return body
+
+
+def is_said(pod: core.Pod, record: Record) -> bool:
+    """Whether the status of ``pod`` says already that ``record`` is attached."""
+    said = pod.metadata.annotations.get(names.STATUS_ANNOTATION)
+    ours = msgspec.json.encode(networks(record)).decode()
+    return said == ours and is_true(pod.status.conditions, names.NETWORKS_READY)
 
 
 def failed(namespace: str, name: str, uid: str, reason: str, message: str, now: str) -> dict[str, Any]:

@@ -117,7 +117,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run until SIGTERM."""
     arguments = _arguments(argv)
     logging.basicConfig(level=arguments.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # a line per event and object otherwise
+    for noisy in ("kopf.objects", "aiohttp.access"):  # a line per event and object, and one per probe
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     if arguments.kubeconfig:
         os.environ["KUBECONFIG"] = arguments.kubeconfig  # kopf reads it there
     asyncio.run(_main(arguments))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from podnet_api import reasons
 from podnet_api.errors import PodnetError
+from podnet_kni_server.attach import Hooks
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.model import NodeLinkState
 from podnet_kni_server.errors import AttachError, CheckpointError, NoAddressError
@@ -133,6 +134,15 @@ async def test_a_restart_keeps_addresses(world: World) -> None:
     record = await world.core.attach(sandbox("blue", id="s2", name="q"))
     assert record is not None
     assert record.interfaces[0].link.addresses == ["10.1.0.3/24"]
+
+
+async def test_what_was_not_said_before_a_crash_is_said_after(world: World) -> None:
+    await world.core.attach(sandbox("blue"))
+    world.restart()
+    said: list[str] = []
+    world.core._hooks = Hooks(attached=lambda record: said.append(record.sandbox))
+    await world.core.reconcile([sandbox("blue")])
+    assert said == ["s1"]
 
 
 async def test_one_broken_pod_does_not_hinder_the_others(world: World) -> None:

@@ -64,6 +64,18 @@ async def test_single_addresses_go_back_soon_and_blocks_later() -> None:
     assert not api.blocks
 
 
+async def test_blocks_of_a_pool_that_is_gone_go_back_at_once() -> None:
+    api, leases = FakeBlockApi(), Leases()
+    mine = Blocks("a", leases, api)
+    await mine.lease(pool("10.0.0.0/24"), 4, holder(1))
+    api.deleted_pools.add("c")
+    await mine.tidy(0)
+    assert len(api.blocks) == 1, "an address of it is in use"
+    leases.release("s1")
+    await mine.tidy(0)
+    assert not api.blocks
+
+
 async def test_a_block_in_use_is_never_given_back() -> None:
     api = FakeBlockApi()
     mine = node("a", api)

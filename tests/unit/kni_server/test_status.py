@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from podnet_api import names
+from podnet_api import core, names
+from podnet_api.meta import ObjectMeta
 from podnet_kni_server import status
 from podnet_kni_server.datapath.model import Observed
 from podnet_kni_server.records import Record
@@ -63,6 +64,16 @@ async def test_one_apply_holds_all_three(record: Record) -> None:
         "NetworksAttached",
     )
     assert body["metadata"]["uid"] == record.uid
+
+
+async def test_what_the_pod_says_already_is_not_written_again(record: Record) -> None:
+    body = status.attached(record, str, None, NOW)
+    metadata = ObjectMeta(annotations=body["metadata"]["annotations"], uid=record.uid)
+    conditions = [core.PodCondition(type=names.NETWORKS_READY, status="True")]
+    pod = core.Pod(metadata=metadata, status=core.PodStatus(conditions=conditions))
+    assert status.is_said(pod, record)
+    assert not status.is_said(core.Pod(metadata=metadata), record)
+    assert not status.is_said(core.Pod(metadata=ObjectMeta(), status=pod.status), record)
 
 
 def test_a_failure_says_what_to_do() -> None:
