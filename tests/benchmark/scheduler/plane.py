@@ -181,6 +181,20 @@ class Plane:
         made["status"] = {"networks": [_entry(network) for network in networks]}
         await self.send("PUT", f"{_KNI}/nodenetworks/{name}/status", made)
 
+    async def carry(self, node: str, network: Network, *, ready: bool) -> None:
+        """What the KNI server of ``node`` writes when a network has been set up there, or its uplink fails."""
+        word = names.NODE_LABEL_VALUE if ready else names.NODE_LABEL_NOT_READY
+        patch = {"metadata": {"labels": {names.NODE_LABEL_PREFIX + network.name: word}}}
+        await self.send("PATCH", f"/api/v1/nodes/{node}", patch, "application/merge-patch+json")
+        path = f"{_KNI}/nodenetworks"
+        with contextlib.suppress(PlaneError):
+            await self.send("POST", path, _object(_KNI, "NodeNetwork", node, {}))
+        made = await self.send("GET", f"{path}/{node}")
+        made["status"] = {
+            "networks": [_entry(network) | {"ready": ready, "reason": "Ready" if ready else "UplinkDown"}]
+        }
+        await self.send("PUT", f"{path}/{node}/status", made)
+
     async def pods(self, prefix: str, count: int, spec: dict[str, Any] | None = None, listed: str = "") -> None:
         """``count`` Pods; ``listed`` is their list of networks."""
         await self.all(self.pod(f"{prefix}-{number}", spec, listed) for number in range(count))
