@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from podnet_scheduler_extender import filter, refusals
-from podnet_scheduler_extender.demand import Need, Resolution
+from podnet_scheduler_extender.demand import Demand, Need, Resolution
 from podnet_scheduler_extender.filter import Verdict
 from podnet_scheduler_extender.ledger import Ledger
 from podnet_scheduler_extender.refusals import Refusal
@@ -102,9 +102,21 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def report(pod: str, explanation: Explanation, verdict: Verdict) -> str:
-    """The page /explain on a Pod that is not bound: the verdict, then a line for each node."""
+def report(pod: str, explanation: Explanation, verdict: Verdict, demand: Demand, snapshot: Snapshot) -> str:
+    """The page /explain on a Pod that is not bound: the verdict, then a line with numbers for each node."""
     lines = [f"Pod {pod}: " + ("fits" if explanation.fits else f"{explanation.reason}: {explanation.message}")]
     words = dict.fromkeys(verdict.fitting, "fits") | {node: why.text for node, why in verdict.refused.items()}
-    lines += [f"  {node}: {words[node]}" for node in sorted(words)]
+    for node in sorted(words):
+        numbers = "; ".join(text for need in demand.needs if (text := _numbers(need, node, snapshot)))
+        lines.append(f"  {node}: {words[node]}{_brackets(numbers)}")
     return "\n".join(lines) + "\n"
+
+
+def _numbers(need: Need, node: str, snapshot: Snapshot) -> str:
+    """What bound Pods have left on a node of what a Pod needs; Pods in flight count besides."""
+    entry, stock = snapshot.on(need.network).get(node), snapshot.stocks.get(need.config)
+    if entry is None or stock is None:
+        return ""
+    used = f"{need.network}: {stock.attachments.get(node, 0)} of {entry.attachments.capacity} attachments in use"
+    left = [f"{stock.families[v].left(node)} IPv{v} addresses left" for v, _ in need.uses if v in stock.families]
+    return ", ".join([used, *left])

@@ -101,7 +101,8 @@ class Extender:
             return f"Pod {namespace}/{name}: {standing}\n"
         nodes, snapshot = sorted(self.state.snapshot.nodes), self.state.snapshot
         verdict = filter.judge(tracked.resolution, nodes, snapshot, self.ledger)
-        return explain.report(f"{namespace}/{name}", self._explain(tracked.pod), verdict)
+        explanation = self._explain(tracked.pod)
+        return explain.report(f"{namespace}/{name}", explanation, verdict, tracked.resolution.demand, snapshot)
 
     def sweep(self, most: int) -> list[Action]:
         """What is to be done about the waiting Pods now, at most ``most`` things. Those in flight are left out."""

@@ -159,6 +159,7 @@ async def _serve(args: argparse.Namespace) -> None:
 def _gauges(extender: Extender, watches: Watches) -> None:
     extender.metrics.gauge("claims", "Pods in flight.", lambda: len(extender.ledger))
     extender.metrics.gauge("waiting_pods", "Pods that wait for networks.", lambda: len(extender.waiting))
+    extender.metrics.gauge("cache_age_seconds", "Time since the API server last told of a change.", watches.age)
     extender.metrics.gauge("ready", "Whether all objects have been listed.", lambda: float(watches.ready()))
 
 

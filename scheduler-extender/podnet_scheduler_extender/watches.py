@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from podnet_api import kni, multinetwork
 from podnet_api.kube import Cache, Client
@@ -29,6 +30,21 @@ class Watches:
         self._blocks.listen(state.on_block)
         self._nodes.listen(state.on_node)
         self._pods.listen(state.on_pod)
+        self._heard_at = time.monotonic()
+        self._networks.listen(self._hear)
+        self._attachments.listen(self._hear)
+        self._attachment_configs.listen(self._hear)
+        self._configs.listen(self._hear)
+        self._blocks.listen(self._hear)
+        self._nodes.listen(self._hear)
+        self._pods.listen(self._hear)
+
+    def _hear(self, _old: object, _new: object) -> None:
+        self._heard_at = time.monotonic()
+
+    def age(self) -> float:
+        """Seconds since the API server last told of a change."""
+        return time.monotonic() - self._heard_at
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Start the watches."""

@@ -71,7 +71,7 @@ class Chaos:
                 for prefix in (TIGHT, POOLED):
                     spec, listed = planes.managed(prefix), planes.listed(prefix)
                     await self._control.pods(prefix, each, spec, listed)
-                await self._settle(bindings, self.report.room // 2)
+                await self._settle(bindings, self.report.room * 9 // 10)
                 await self._stop_killing(killer)
                 await self._settle(bindings, self.report.room)
                 self.report.placed = len(bindings.node)

@@ -422,9 +422,12 @@ class Bindings:
                     await task
 
     async def _follow(self, client: Client, version: str) -> None:
-        async for kind, raw in client.watch(core.Pod, "default", version):
-            if kind in {"ADDED", "MODIFIED", "DELETED"}:
-                self._see(kind, msgspec.json.decode(raw, type=core.Pod))
+        while True:  # the API server ends a watch every few minutes
+            async for kind, raw in client.watch(core.Pod, "default", version):
+                pod = msgspec.json.decode(raw, type=core.Pod)
+                version = pod.metadata.resource_version
+                if kind in {"ADDED", "MODIFIED", "DELETED"}:
+                    self._see(kind, pod)
 
     def _see(self, kind: str, pod: core.Pod) -> None:
         name = pod.metadata.name

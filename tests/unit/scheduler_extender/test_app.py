@@ -180,7 +180,11 @@ async def explained(client: Client, pod: str) -> list[str]:
 
 async def test_explain(cluster: Cluster, client: Client) -> None:
     cluster.pod("p", ["blue"])
-    fits = ["  a: fits", "  b: fits", "  c: networks not available on the node"]
+    fits = [
+        "  a: fits (blue: 0 of 1 attachments in use)",
+        "  b: fits (blue: 0 of 2 attachments in use)",
+        "  c: networks not available on the node",
+    ]
     assert await explained(client, "team/p") == ["Pod team/p: fits", *fits]
     cluster.filter("p", ["blue"], "ab")
     assert await explained(client, "team/p") == ["Pod team/p: in flight, told 2 nodes: a, b"]

@@ -119,3 +119,21 @@ def test_long_lists_and_long_texts_are_cut(cluster: Cluster) -> None:
     assert "node-000, node-001, node-002, node-003, node-004 and 96 more" in text
     many = [f"{'x' * 200}{number}" for number in range(30)]
     assert len(told(cluster, many).message) <= 1024
+
+
+def test_the_page_has_numbers_for_each_node() -> None:
+    cluster = Cluster()
+    cluster.config("blue", {"cidr": "10.0.0.0/30"})
+    cluster.network("blue")
+    cluster.node("a", "blue", capacity=1)
+    cluster.node("b", "blue", capacity=4)
+    cluster.node("c")
+    cluster.pod("one", ["blue"], node="a")
+    cluster.pod("p", ["blue"])
+    page = cluster.extender.explain(NAMESPACE, "p") or ""
+    assert page.splitlines() == [
+        "Pod team/p: fits",
+        "  a: no attachments left on the node (blue: 1 of 1 attachments in use, 1 IPv4 addresses left)",
+        "  b: fits (blue: 0 of 4 attachments in use, 1 IPv4 addresses left)",
+        "  c: networks not available on the node",
+    ]
