@@ -15,13 +15,23 @@ log = logging.getLogger(__name__)
 
 
 def run(work: Coroutine[Any, Any, None], log_level: str) -> None:
-    """Run ``work`` until it ends or SIGTERM or SIGINT cancels it. A PodnetError ends the program with status 1
-    and its message; any other error with its trace."""
+    """Run ``work`` until it ends or SIGTERM or SIGINT cancels it. A PodnetError or OSError, also in a task group,
+    ends the program with status 1 and its message; any other error with its trace."""
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    failure = ""
     try:
         asyncio.run(_until_stopped(work))
-    except PodnetError as error:
-        sys.exit(str(error))
+    except* (PodnetError, OSError) as group:
+        failure = "; ".join(str(error) for error in _leaves(group))
+    if failure:
+        sys.exit(failure)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors of groups within groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
 
 
 async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:

@@ -27,12 +27,10 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
-from podnet_api import admission
-from podnet_api.errors import PodnetError
+from podnet_api import admission, program
 from podnet_api.kube import Client, Credentials
 
 from podnet_compat import cli, collector
@@ -56,20 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["translate"]:
         return cli.main(given[1:])
     options = _parser().parse_args(given)
-    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        return asyncio.run(_run(options))
-    except* (PodnetError, OSError) as errors:
-        for error in _flat(errors):
-            log.error("%s", error)
-    return 1
-
-
-def _flat(error: BaseException) -> list[BaseException]:
-    """The errors in nested groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return [one for inner in error.exceptions for one in _flat(inner)]
-    return [error]
+    program.run(_run(options), options.log_level)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,16 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(options: argparse.Namespace) -> int:
-    """Everything until SIGTERM or SIGINT."""
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with Client(Credentials.load(options.kubeconfig), NAME) as client, asyncio.TaskGroup() as group:
-        work = group.create_task(_work(client, options))
-        await stopped.wait()
-        work.cancel()
-    return 0
+async def _run(options: argparse.Namespace) -> None:
+    async with Client(Credentials.load(options.kubeconfig), NAME) as client:
+        await _work(client, options)
 
 
 async def _work(client: Client, options: argparse.Namespace) -> None:

@@ -73,7 +73,8 @@ def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_api_server_to_be_found(tmp_path: Path) -> None:
-    assert main.main(["--kubeconfig", str(tmp_path / "absent")]) == 1
+    with pytest.raises(SystemExit, match="cannot read kubeconfig"):
+        main.main(["--kubeconfig", str(tmp_path / "absent")])
 
 
 def test_the_manifest_is_of_the_kind_that_is_read() -> None:
