@@ -152,7 +152,7 @@ async def run(pods: int, pause: float) -> Report:
 
 def main() -> int:
     """The program."""
-    report = asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000, pause=5.0))
+    report = asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000, pause=2.0))
     print(report, *report.over_commits[:10], sep="\n")
     whole = report.placed == report.room and report.followed == DELETED
     return 0 if whole and not report.over_commits else 1

@@ -24,6 +24,7 @@ from benchmark.scheduler import plane as planes
 from benchmark.scheduler.plane import Program
 from podnet_api import names
 
+NODES, PODS = 5000, 50_000
 CALLS = 300
 GOAL_MIB = 150
 PAGE = 500
@@ -171,7 +172,7 @@ def _kubeconfig(file: pathlib.Path, port: int) -> None:
 
 def main() -> int:
     """The program."""
-    nodes, pods = (int(word) for word in sys.argv[1:]) if len(sys.argv) > 1 else (5000, 50_000)
+    nodes, pods = (int(word) for word in sys.argv[1:]) if len(sys.argv) > 1 else (NODES, PODS)
     return 0 if asyncio.run(measure(nodes, pods)) <= GOAL_MIB else 1
 
 

@@ -20,6 +20,7 @@ from podnet_api import names
 from podnet_scheduler_extender import wire
 from podnet_scheduler_extender.fake import NAMESPACE, Cluster, listed
 
+NODES = 5000
 CALLS = 400
 IN_FLIGHT = 50
 
@@ -119,17 +120,19 @@ def _bind(cluster: Cluster, pod: str, fitting: list[str]) -> None:
         cluster.pod(pod, ["blue"], node=fitting[hash(pod) % len(fitting)])
 
 
-def main() -> None:
-    """The program."""
-    nodes = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+def report(nodes: int) -> list[Timing]:
+    """Measure all situations, and print them."""
     print(f"{nodes} names, {IN_FLIGHT} Pods in flight; milliseconds")
     print(f"{'':42}{'clock p50':>10}{'p99':>8}{'processor p50':>15}{'p99':>8}")
+    found = []
     for situation in SITUATIONS:
         for timing in measure(situation, nodes):
             clock, processor = ([percentile(n, p) for p in (0.5, 0.99)] for n in (timing.clock, timing.processor))
             words = f"{timing.situation:30}{timing.verb:12}{clock[0]:10.2f}{clock[1]:8.2f}"
             print(f"{words}{processor[0]:15.2f}{processor[1]:8.2f}", flush=True)
+            found.append(timing)
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    report(int(sys.argv[1]) if len(sys.argv) > 1 else NODES)
