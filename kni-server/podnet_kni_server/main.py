@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -147,6 +148,8 @@ class _Program:
             await self._hook.synchronized.wait()
             self._node.touch()
             await self._taint(False)
+            gc.collect()
+            gc.freeze()  # what stays for ever need not be looked through again in the middle of an attach
             log.info("ready")
             await asyncio.Event().wait()
         finally:

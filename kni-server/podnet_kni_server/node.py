@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from podnet_api import core, kni, multinetwork, names, pools
-from podnet_api.errors import AlreadyExistsError, KubeError
+from podnet_api.errors import AlreadyExistsError, KubeError, NotFoundError
 from podnet_api.kube import Client
 from podnet_api.meta import ObjectMeta, OwnerReference
 
@@ -165,9 +165,11 @@ class NodeAgent:
             "metadata": {"name": self._objects.node},
             "status": msgspec.to_builtins(node_status.status(self.entries)),
         }
-        if self._published is None:
+        try:
+            await self._client.apply(kni.NodeNetwork.resource, body, subresource="status", manager=MANAGER)
+        except NotFoundError:  # the first time, or somebody deleted it
             await self._create()
-        await self._client.apply(kni.NodeNetwork.resource, body, subresource="status", manager=MANAGER)
+            await self._client.apply(kni.NodeNetwork.resource, body, subresource="status", manager=MANAGER)
 
     async def _create(self) -> None:
         """The Node owns it, so that it goes with the Node."""
