@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, field
 
-from podnet_api import names
+from podnet_api import multinetwork, names
 from podnet_api.meta import (
     SET,
     Address,
@@ -577,3 +577,10 @@ class IPBlock(Model, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: IPBlockSpec
     """The claim."""
+
+
+def config_name(network: multinetwork.PodNetwork) -> str:
+    """The NetworkConfig that a PodNetwork of our provider references, or ``""`` when it references anything else."""
+    refs = network.spec.parameters_refs
+    ours = [ref for ref in refs if (ref.group, ref.kind) == (names.KNI_GROUP, "NetworkConfig")]
+    return ours[0].name if len(refs) == 1 and ours else ""

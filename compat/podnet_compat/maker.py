@@ -19,7 +19,7 @@ from podnet_api.kube.client import Kind
 from podnet_compat import legacy, names, settle, usage
 from podnet_compat import nad as nads
 from podnet_compat.legacy import Nad
-from podnet_compat.store import Store, config_name, made_from
+from podnet_compat.store import Store, made_from
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Maker:
             network = self._store.networks.get(native.network.metadata.name)
             if network is not None:
                 await self._check_ours(nad, network)
-                return await self._kept(nad, native, config_name(network))
+                return await self._kept(nad, native, kni.config_name(network))
             config = await self._config(nad, native)
             await self._create(nads.network(nad, native.network.metadata.name, config))
             return config

@@ -22,7 +22,7 @@ from podnet_api.errors import ConflictError, InvalidError, KubeError, NotFoundEr
 from podnet_compat import legacy, names, settle
 from podnet_compat.legacy import Nad
 from podnet_compat.maker import BusyError, HeldError, Maker
-from podnet_compat.store import Store, config_name, made_from
+from podnet_compat.store import Store, made_from
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class Mirror:
         NetworkConfig that goes too, and it may have been made for another NAD."""
         if old is not None and new is None:
             self._enqueue_source(made_from(old))
-            config = self._store.configs.get(config_name(old))
+            config = self._store.configs.get(kni.config_name(old))
             self._enqueue_source(made_from(config) if config is not None else "")
 
     def _config_changed(self, old: kni.NetworkConfig | None, new: kni.NetworkConfig | None) -> None:

@@ -66,7 +66,7 @@ class Store:
 
     def networks_on(self, config: str) -> list[multinetwork.PodNetwork]:
         """The PodNetworks, whoever made them, that stand on NetworkConfig ``config``."""
-        return [item for item in self.networks if config_name(item) == config]
+        return [item for item in self.networks if kni.config_name(item) == config]
 
     async def replace(self, item: kni.NetworkConfig) -> None:
         """Write ``item`` over what has its name and resource version. Raises ConflictError."""
@@ -106,9 +106,3 @@ def made_from(item: Kind) -> str:
     """The source of an object that compat made; "" for any other object."""
     ours = item.metadata.labels.get(api_names.GENERATED_BY_LABEL) == names.COMPAT
     return item.metadata.annotations.get(api_names.SOURCE_ANNOTATION, "") if ours else ""
-
-
-def config_name(network: multinetwork.PodNetwork) -> str:
-    """The NetworkConfig that ``network`` stands on, or ""."""
-    refs = [r for r in network.spec.parameters_refs if (r.group, r.kind) == (api_names.KNI_GROUP, "NetworkConfig")]
-    return refs[0].name if refs else ""

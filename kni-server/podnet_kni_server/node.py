@@ -96,7 +96,7 @@ class NodeAgent:
         node = self._objects.nodes.get(self._objects.node)
         labels = node.metadata.labels if node else {}
         for network in sorted(self._objects.networks, key=lambda n: n.metadata.name):
-            config = self._objects.network_config(plan.config_name(network))
+            config = self._objects.network_config(kni.config_name(network))
             ours = network.spec.provider == names.PROVIDER
             if ours and config is not None and node_status.selects(config, labels):
                 yield network, config

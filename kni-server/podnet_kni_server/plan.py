@@ -126,21 +126,14 @@ def _config(sandbox: Sandbox, view: View, name: str) -> kni.NetworkConfig:
     if network.spec.provider != names.PROVIDER:
         message = f"PodNetwork {name} is served by {network.spec.provider}, not by the KNI server"
         raise _refusal(sandbox, message, reasons.NETWORK_NOT_READY)
-    config = view.network_config(config_name(network))
+    config = view.network_config(kni.config_name(network))
     if config is None:
-        message = f"NetworkConfig {config_name(network)!r} of PodNetwork {name} does not exist"
+        message = f"NetworkConfig {kni.config_name(network)!r} of PodNetwork {name} does not exist"
         raise _refusal(sandbox, message, reasons.PARAMS_NOT_FOUND)
     if datapath_of(config) not in SUPPORTED:
         message = f"datapath {datapath_of(config)} of NetworkConfig {config.metadata.name} is not supported"
         raise _refusal(sandbox, message, reasons.DATAPATH_UNSUPPORTED)
     return config
-
-
-def config_name(network: multinetwork.PodNetwork) -> str:
-    """The NetworkConfig that ``network`` references, or ``""``."""
-    refs = network.spec.parameters_refs
-    ours = [ref for ref in refs if (ref.group, ref.kind) == (names.KNI_GROUP, "NetworkConfig")]
-    return ours[0].name if len(refs) == 1 and ours else ""
 
 
 def datapath_of(config: kni.NetworkConfig) -> str:

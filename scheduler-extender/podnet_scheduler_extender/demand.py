@@ -168,7 +168,7 @@ class _Work:
         self._config(found, own)
 
     def _config(self, network: multinetwork.PodNetwork, own: kni.AttachmentConfigSpec) -> None:
-        name = config_name(network)
+        name = kni.config_name(network)
         if not name:
             return  # ParamsReady of the PodNetwork says what is wrong, and Ready follows it
         self._networks[network.metadata.name] = name
@@ -222,12 +222,6 @@ def _not_ready(network: multinetwork.PodNetwork) -> Iterator[Fault]:
         found = condition(network.status.conditions, multinetwork.READY)
         detail = (found.message or found.reason) if found else "it has no condition Ready yet"
         yield Fault(refusals.NOT_READY, f"PodNetwork {name} is not ready: {detail}")
-
-
-def config_name(network: multinetwork.PodNetwork) -> str:
-    """The NetworkConfig that ``network`` references, or ``""``."""
-    refs = network.spec.parameters_refs
-    return refs[0].name if len(refs) == 1 and _is(refs[0], "NetworkConfig") else ""
 
 
 def _is(ref: ParametersRef, kind: str) -> bool:
