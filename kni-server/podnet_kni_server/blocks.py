@@ -94,6 +94,7 @@ class Blocks:
         self._idle_since: dict[tuple[str, pools.Network], float] = {}
         self._pools: dict[str, pools.Pool] = {}
         self._ahead: asyncio.Queue[tuple[pools.Pool, int]] = asyncio.Queue()
+        self._lost: asyncio.Queue[kni.IPBlock] = asyncio.Queue()
 
     def adopt(self) -> None:
         """Take over the blocks that the API says are ours: after a start, before any lease."""
@@ -198,10 +199,33 @@ class Blocks:
             raise NoAddressError(message) from error
 
     async def run(self) -> None:
-        """Claim ahead of need and give idle blocks back, until cancelled."""
+        """Claim ahead of need and what was lost, and give idle blocks back, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._claim_ahead(), name="claim ahead")
             tasks.create_task(self._give_back_idle(), name="give back")
+            tasks.create_task(self._claim_lost(), name="claim lost")
+
+    def lost(self, block: kni.IPBlock) -> None:
+        """The API says that ``block`` is gone. If we did not give it back it must be claimed again, before
+        another node leases its addresses a second time."""
+        mine = block.spec.node_name == self._node
+        if mine and ipaddress.ip_network(block.spec.cidr) in self._leases.blocks(block.spec.network_config):
+            self._lost.put_nowait(block)
+
+    async def _claim_lost(self) -> None:
+        while True:
+            block = await self._lost.get()
+            again = kni.IPBlock(metadata=ObjectMeta(name=block.metadata.name), spec=block.spec)
+            try:
+                await self._api.create(again)
+                log.warning("somebody deleted IPBlock %s, claimed it again", block.metadata.name)
+            except AlreadyExistsError:
+                log.error("somebody deleted IPBlock %s, and another has it now: stop leasing", block.metadata.name)
+                self._leases.remove_block(block.spec.network_config, ipaddress.ip_network(block.spec.cidr))
+            except KubeError as error:
+                log.warning("%s; trying again", error)
+                await asyncio.sleep(_TIDY_SECONDS)
+                self._lost.put_nowait(block)
 
     async def _claim_ahead(self) -> None:
         while True:

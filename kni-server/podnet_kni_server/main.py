@@ -158,6 +158,7 @@ class _Program:
             await self._datapath.close()
 
     def _start_tasks(self) -> None:
+        self._objects.blocks.listen(lambda old, new: self._blocks.lost(old) if old and not new else None)
         self._objects.pods.listen(self._prefetch)
         for pod in self._objects.pods:
             self._prefetch(None, pod)

@@ -97,6 +97,34 @@ async def test_a_block_that_cannot_be_given_back_stays_ours() -> None:
     assert leases.free(wanted, 4) == 15
 
 
+async def test_a_block_that_somebody_deleted_is_claimed_again() -> None:
+    api = FakeBlockApi()
+    mine = node("a", api)
+    working = asyncio.create_task(mine.run())
+    await mine.lease(pool("10.0.0.0/24"), 4, holder(1))
+    [block] = api.blocks.values()
+    api.blocks.clear()
+    mine.lost(block)
+    await asyncio.sleep(0.01)
+    assert list(api.blocks) == [block.metadata.name]
+    working.cancel()
+
+
+async def test_a_block_that_was_given_back_stays_given_back() -> None:
+    api, leases = FakeBlockApi(), Leases()
+    mine = Blocks("a", leases, api)
+    working = asyncio.create_task(mine.run())
+    await mine.lease(pool("10.0.0.0/29"), 4, holder(1))
+    [block] = api.blocks.values()
+    leases.release("s1")
+    await mine.tidy(0)
+    await mine.tidy(IDLE_SECONDS_SINGLE + 1)
+    mine.lost(block)
+    await asyncio.sleep(0.01)
+    assert not api.blocks
+    working.cancel()
+
+
 async def test_a_static_address_names_its_holder() -> None:
     api, wanted = FakeBlockApi(), pool("10.0.0.0/29")
     a, b = node("a", api), node("b", api)
