@@ -28,12 +28,12 @@ import asyncio
 import dataclasses
 import gc
 import logging
-import signal
 import ssl
 import sys
 import time
 
 from aiohttp import web
+from podnet_api import program
 from podnet_api.errors import PodnetError
 from podnet_api.kube import Client, Credentials
 
@@ -56,18 +56,7 @@ def main() -> None:
     """The program."""
     args = arguments(sys.argv[1:])
     level = "DEBUG" if args.verbosity >= _DEBUG_VERBOSITY else args.log_level.upper()
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    failure = ""
-    try:
-        asyncio.run(_run(args))
-    except* PodnetError as group:
-        failure = _message(group)
-    sys.exit(failure or None)
-
-
-def _message(error: BaseException) -> str:
-    """What went wrong first, in a TaskGroup within a TaskGroup."""
-    return _message(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else str(error)
+    program.run(_serve(args), level)
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -127,17 +116,6 @@ def _seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"cannot read {text!r} as a number of seconds")
     return value
-
-
-async def _run(args: argparse.Namespace) -> None:
-    """Run until SIGTERM."""
-    work = asyncio.ensure_future(_serve(args))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopped")
 
 
 async def _serve(args: argparse.Namespace) -> None:

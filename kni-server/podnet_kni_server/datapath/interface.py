@@ -16,8 +16,9 @@ class Datapath(Protocol):
     async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         """Make `links` in the namespace, all or none, and answer what the kernel then has, in the same order.
 
-        A link that is there already is verified, not made again; one that differs is an error. On failure
-        what this call made is removed, and a default route that it replaced is put back.
+        A link that is there already is verified, not made again; one of ours that differs is made anew,
+        one that is not ours is an error. On failure what this call made is removed, and a default route that
+        it replaced is put back.
         """
         ...
 
