@@ -3,6 +3,8 @@
 Group kni.multinetwork.x-k8s.io. A PodNetwork of provider ``multinetwork.x-k8s.io/kni`` references one
 NetworkConfig, a PodNetworkAttachment at most one AttachmentConfig. The pool and the links belong to the
 NetworkConfig: two PodNetworks may share one.
+
+Longer than our files are, because a reviewer reads the specification of one group on one page.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Probes and metrics over HTTP on loopback: /healthz, /readyz, /metrics.
 
 The kubelet asks every few seconds; a Python process for each answer takes 0.66 s of processor time, an eighth
-of a core at one probe in five seconds, an HTTP request next to nothing. gRPC health on the socket says the same for KNI clients.
+of a core at one probe in five seconds, an HTTP request next to nothing. gRPC health on the socket says the
+same for KNI clients.
 """
 
 from __future__ import annotations

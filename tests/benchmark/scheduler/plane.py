@@ -2,7 +2,7 @@
 
 For the benchmark and the tests in tests/scheduler: nobody runs the Pods, a binding is all that is looked at. The
 programs come from the cache of hack/; everything lies in memory and ends with this process, even when it is killed
-(PR_SET_PDEATHSIG).
+(PR_SET_PDEATHSIG). Longer than our files are: start, certificates and end of four programs belong together.
 """
 
 from __future__ import annotations
