@@ -32,14 +32,15 @@ from podnet_api.meta import (
 
 DATAPATHS = (
     "bridge", "vxlan", "macvlan", "vlan", "ipvlan", "routed", "hostDevice", "sriov", "tap", "macvtap",
-    "bond", "vrf", "cni",
+    "bond", "vrf", "userspace", "cni",
 )  # fmt: skip
 """Every datapath, by its key in a NetworkConfig's spec."""
 ON_UPLINK = ("macvlan", "macvtap", "ipvlan", "vlan")
 """Datapaths that are nothing without an uplink."""
-_FILTERED = ("bridge", "vxlan")
+_FILTERED = ("bridge", "vxlan", "vlan")
 
 Labels = Annotated[dict[str, Annotated[str, Meta(max_length=63)]], Meta(max_length=64)]
+Sysctls = Annotated[dict[str, Annotated[str, Meta(max_length=256)]], Meta(max_length=64)]
 Rate = Annotated[int, Meta(ge=0, le=10**13)]
 Count = Annotated[int, Meta(ge=0, le=2**31)]
 
@@ -61,6 +62,13 @@ def _block(version: int) -> Rule:
         "a block must not be larger than any range of its family",
         path=f".{key}",
     )
+
+
+_SYSCTL_RULE = Rule(
+    "!has(self.sysctls) || self.sysctls.all(k, k.matches('^net([./][A-Za-z0-9_-]+)+$'))",
+    "sysctls must be parameters below net., which belong to the Pod's own namespace",
+    path=".sysctls",
+)
 
 
 class Uplink(Model, frozen=True, kw_only=True):
@@ -108,10 +116,15 @@ class Macvlan(Model, frozen=True, kw_only=True):
 
 
 class Vlan(Model, frozen=True, kw_only=True):
-    """A VLAN interface on the uplink (IEEE 802.1Q)."""
+    """A VLAN of the uplink (IEEE 802.1Q)."""
 
     vid: Annotated[int, Meta(ge=1, le=4094)]
     """VLAN identifier."""
+    mode: Literal["bridge", "direct"] = "bridge"
+    """bridge: a bridge over the node's VLAN interface, with a port for each Pod. direct: the VLAN interface
+    itself is the Pod's; the kernel has one for each uplink and identifier, so one Pod on each node."""
+    port_isolation: bool = False
+    """Mode bridge: whether ports of one node may not talk to each other."""
 
 
 class Ipvlan(Model, frozen=True, kw_only=True):
@@ -153,10 +166,20 @@ class Sriov(Model, frozen=True, kw_only=True):
     """Resource name of the device plugin that hands out the functions; empty: any free function of the uplink."""
     vlan: Annotated[int, Meta(ge=0, le=4094)] = 0
     """VLAN that the device puts the function in; 0: none."""
+    qos: Annotated[int, Meta(ge=0, le=7)] = 0
+    """Priority (IEEE 802.1p) of the frames of that VLAN."""
+    vlan_protocol: Literal["802.1Q", "802.1ad"] = "802.1Q"
+    """Tag of that VLAN."""
     trust: bool = False
     """Whether the function may change its MAC address and receive all multicast."""
     spoof_check: bool = True
     """Whether the device drops frames from other MAC addresses."""
+    link_state: Literal["auto", "enable", "disable"] = "auto"
+    """Carrier that the function sees; auto: that of the physical function."""
+    min_tx_rate: Annotated[int, Meta(ge=0, le=1000000)] = 0
+    """Least rate of sending that the device keeps free, in Mbit/s; 0: none."""
+    max_tx_rate: Annotated[int, Meta(ge=0, le=1000000)] = 0
+    """Most rate of sending, in Mbit/s; 0: no limit."""
 
 
 class Tap(Model, frozen=True, kw_only=True):
@@ -187,6 +210,10 @@ class Bond(Model, frozen=True, kw_only=True):
     """Names of the links in the Pod."""
     miimon: Annotated[int, Meta(ge=0, le=60000)] = 100
     """How often the links are looked at, in milliseconds."""
+    xmit_hash_policy: Literal["layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4", "vlan+srcmac"] = "layer2"
+    """What of a frame chooses the link that it leaves by (balance-xor, 802.3ad, balance-tlb)."""
+    fail_over_mac: Literal["none", "active", "follow"] = "none"
+    """Whose MAC address an active-backup bond has."""
 
 
 class Vrf(Model, frozen=True, kw_only=True):
@@ -196,6 +223,15 @@ class Vrf(Model, frozen=True, kw_only=True):
     """Number of the routing table."""
     members: Annotated[list[InterfaceName], Meta(max_length=16, extra_json_schema=SET)] = []
     """Names of the interfaces in the Pod."""
+
+
+class Userspace(Model, frozen=True, kw_only=True):
+    """A socket in a directory that a user-space switch of the node and the Pod share; no link of the kernel."""
+
+    type: Literal["vhost-user", "memif"] = "vhost-user"
+    """What is spoken over the socket."""
+    role: Literal["server", "client"] = "server"
+    """Who makes the socket: the Pod (server) or the switch (client)."""
 
 
 class Cni(Model, frozen=True, kw_only=True):
@@ -246,6 +282,11 @@ class Ipam(Model, frozen=True, kw_only=True):
     smaller than 16 blocks of that size."""
     block_prefix6: Annotated[int, Meta(ge=16, le=128)] | None = field(name="blockPrefix6", default=None)
     """The same for IPv6; absent: 124."""
+    sticky: bool = False
+    """Whether a member of a StatefulSet gets the same addresses again, also on another node."""
+    space: Annotated[str, Meta(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] = ""
+    """Name of the address space. Pools of one space must not share an address; pools of different spaces may,
+    as their networks never meet. Empty: the space that all such pools have in common."""
 
 
 class Route(Model, frozen=True, kw_only=True):
@@ -301,6 +342,19 @@ class Capacity(Model, frozen=True, kw_only=True):
     """Most attachments on one node; absent: what the datapath allows (a Linux bridge: 1023 ports)."""
 
 
+class Bandwidth(Model, frozen=True, kw_only=True):
+    """Limits in bits per second and bits."""
+
+    ingress_rate: Rate = 0
+    """Towards the Pod; 0: no limit."""
+    ingress_burst: Rate = 0
+    """Burst towards the Pod."""
+    egress_rate: Rate = 0
+    """From the Pod; 0: no limit."""
+    egress_burst: Rate = 0
+    """Burst from the Pod."""
+
+
 class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     """How a network is made on each node. Exactly one datapath must be set."""
 
@@ -312,8 +366,10 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
         *(Rule(f"!has(self.{d}) || has(self.uplink)", f"{d} needs an uplink", "FieldValueRequired", ".uplink")
           for d in ON_UPLINK),
         Rule("!has(self.antiSpoof) || !self.antiSpoof || " + " || ".join(f"has(self.{d})" for d in _FILTERED),
-             "antiSpoof needs a port on the node, which only bridge and vxlan have",
+             "antiSpoof needs a port on a bridge of the node, which only bridge, vxlan and vlan have",
              "FieldValueForbidden", ".antiSpoof"),
+        Rule("!has(self.antiSpoof) || !self.antiSpoof || !has(self.vlan) || !has(self.vlan.mode) || "
+             "self.vlan.mode == 'bridge'", "antiSpoof needs mode bridge", "FieldValueForbidden", ".antiSpoof"),
         Rule("!has(self.mtu) || self.mtu >= 1280 || !has(self.ipam) || "
              "!self.ipam.ranges.exists(r, isCIDR(r.cidr) && cidr(r.cidr).ip().family() == 6)",
              "IPv6 needs an MTU of at least 1280 (RFC 8200)", path=".mtu"),
@@ -322,6 +378,7 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
         Rule("has(self.ipam) == has(oldSelf.ipam) && (!has(self.ipam) || self.ipam == oldSelf.ipam)",
              "ipam is immutable, addresses are given out of it: create another NetworkConfig",
              "FieldValueForbidden", ".ipam"),
+        _SYSCTL_RULE,
     )  # fmt: skip
 
     bridge: Bridge | None = None
@@ -348,6 +405,8 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     """Datapath: a bond of the Pod's own interfaces."""
     vrf: Vrf | None = None
     """Datapath: a VRF over the Pod's own interfaces."""
+    userspace: Userspace | None = None
+    """Datapath: a socket of a user-space switch."""
     cni: Cni | None = None
     """Datapath: CNI plugins."""
 
@@ -365,7 +424,19 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     """Name servers of the network."""
     anti_spoof: Annotated[bool, Meta(extra={"shown": False})] = True
     """Whether the node drops frames from a Pod whose MAC or IP address is not the one it was given. Absent:
-    true for the datapaths bridge and vxlan; no other datapath can do it, there true is refused."""
+    true for the datapaths bridge, vxlan and vlan (mode bridge); no other datapath can do it, there true is
+    refused."""
+    policy_routing: bool = False
+    """Whether the network has a routing table of its own in each Pod, so that answers leave where the question
+    came in."""
+    promiscuous: bool = False
+    """Whether the Pods' interfaces receive every frame."""
+    all_multicast: bool = False
+    """Whether the Pods' interfaces receive every multicast frame."""
+    bandwidth: Bandwidth | None = None
+    """Limits of each Pod's interface, unless its attachment has its own."""
+    sysctls: Sysctls = {}
+    """Kernel parameters of the Pods' namespaces; ``IFNAME`` in a name stands for the Pod's interface."""
     capacity: Capacity | None = None
     """How much of the network one node carries."""
 
@@ -407,17 +478,6 @@ class PortMapping(Model, frozen=True, kw_only=True):
     """Address on the node; absent: all."""
 
 
-class Bandwidth(Model, frozen=True, kw_only=True):
-    """Limits in bits per second and bits."""
-
-    ingress_rate: Rate = 0
-    """Towards the Pod; 0: no limit."""
-    ingress_burst: Rate = 0
-    """Burst towards the Pod."""
-    egress_rate: Rate = 0
-    """From the Pod; 0: no limit."""
-    egress_burst: Rate = 0
-    """Burst from the Pod."""
 
 
 class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
@@ -426,11 +486,7 @@ class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self == oldSelf", "spec is immutable: create another AttachmentConfig", "FieldValueForbidden"),
         _all_ip("addresses", "isIP(x) || isCIDR(x)"),
-        Rule(
-            "!has(self.sysctls) || self.sysctls.all(k, k.matches('^net([./][A-Za-z0-9_-]+)+$'))",
-            "sysctls must be parameters below net., which belong to the Pod's own namespace",
-            path=".sysctls",
-        ),
+        _SYSCTL_RULE,
     )
 
     addresses: Annotated[list[Cidr], Meta(max_length=8)] = []
@@ -442,8 +498,13 @@ class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
     """Further routes of the Pod over this interface."""
     bandwidth: Bandwidth | None = None
     """Limits of the interface."""
-    sysctls: Annotated[dict[str, Annotated[str, Meta(max_length=256)]], Meta(max_length=64)] = {}
-    """Kernel parameters of the Pod's namespace."""
+    sysctls: Sysctls = {}
+    """Kernel parameters of the Pod's namespace, before those of the network; ``IFNAME`` in a name stands for
+    the Pod's interface."""
+    promiscuous: bool = False
+    """Whether the interface receives every frame."""
+    all_multicast: bool = False
+    """Whether the interface receives every multicast frame."""
     port_mappings: Annotated[list[PortMapping], Meta(max_length=64)] = []
     """Ports of the node that lead to the Pod."""
     cni_args: Annotated[dict[str, Annotated[str, Meta(max_length=4096)]], Meta(max_length=64)] = {}

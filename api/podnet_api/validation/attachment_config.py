@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 from podnet_api import addresses, kni
 from podnet_api.faults import Fault, FaultType
-from podnet_api.validation.reading import read, route_faults
-
-_SYSCTL = re.compile(r"net([./][A-Za-z0-9_-]+)+")
+from podnet_api.validation.reading import read, route_faults, sysctl_faults
 
 
 def attachment_config_faults(config: kni.AttachmentConfig) -> list[Fault]:
@@ -19,11 +16,7 @@ def attachment_config_faults(config: kni.AttachmentConfig) -> list[Fault]:
     faults = _static_faults(spec.addresses)
     for i, route in enumerate(spec.routes):
         faults += route_faults(f"spec.routes[{i}]", route)
-    for key in spec.sysctls:
-        if not _SYSCTL.fullmatch(key):
-            message = "must be a parameter below net., which belongs to the Pod's own namespace"
-            faults.append(Fault(f"spec.sysctls[{key}]", FaultType.NOT_SUPPORTED, message))
-    return faults + _mac_faults(spec.mac) + _port_faults(spec.port_mappings)
+    return faults + sysctl_faults(spec.sysctls) + _mac_faults(spec.mac) + _port_faults(spec.port_mappings)
 
 
 def _static_faults(texts: Sequence[str]) -> list[Fault]:

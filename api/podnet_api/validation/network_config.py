@@ -7,7 +7,7 @@ import msgspec
 from podnet_api import addresses, kni
 from podnet_api.faults import Fault, FaultType
 from podnet_api.validation import ipam
-from podnet_api.validation.reading import read, route_faults
+from podnet_api.validation.reading import read, route_faults, sysctl_faults
 
 IPV6_MINIMUM_MTU = 1280
 
@@ -22,7 +22,7 @@ def network_config_faults(config: kni.NetworkConfig) -> list[Fault]:
         faults += route_faults(f"spec.routes[{i}]", route)
     for i, server in enumerate(spec.dns.nameservers if spec.dns else []):
         read(f"spec.dns.nameservers[{i}]", server, addresses.address, faults)
-    return faults
+    return faults + sysctl_faults(spec.sysctls)
 
 
 def _datapath_faults(spec: kni.NetworkConfigSpec) -> list[Fault]:

@@ -1,14 +1,16 @@
-"""Text -> addresses, with a fault for what cannot be read; and routes, which several kinds have. Pure."""
+"""Text -> addresses, with a fault for what cannot be read; routes and sysctls, which several kinds have. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from podnet_api import addresses, kni
 from podnet_api.faults import Fault, FaultType
 
 T = TypeVar("T")
+_SYSCTL = re.compile(r"net([./][A-Za-z0-9_-]+)+")
 
 
 def read(path: str, text: str, reader: Callable[[str], T], faults: list[Fault]) -> T | None:
@@ -29,3 +31,10 @@ def route_faults(path: str, route: kni.Route) -> list[Fault]:
         message = f"must be of the family of {subnet}"
         faults.append(Fault(f"{path}.gateway", FaultType.INVALID, message, route.gateway))
     return faults
+
+
+def sysctl_faults(keys: Iterable[str]) -> list[Fault]:
+    """Faults of the names of ``spec.sysctls``."""
+    message = "must be a parameter below net., which belongs to the Pod's own namespace"
+    wrong = [key for key in keys if not _SYSCTL.fullmatch(key)]
+    return [Fault(f"spec.sysctls[{key}]", FaultType.NOT_SUPPORTED, message) for key in wrong]
