@@ -269,7 +269,14 @@ class Range(Model, frozen=True, kw_only=True):
 class Ipam(Model, frozen=True, kw_only=True):
     """Where addresses come from."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (_block(4), _block(6))
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _block(4),
+        _block(6),
+        Rule("!has(self.sticky) || !self.sticky || !has(self.scope) || self.scope == 'cluster'",
+             "sticky needs scope cluster", "FieldValueForbidden", ".sticky"),
+        Rule("!has(self.sticky) || !self.sticky || !(has(self.blockPrefix4) || has(self.blockPrefix6))",
+             "sticky addresses are claimed one by one, without blocks", "FieldValueForbidden", ".sticky"),
+    )  # fmt: skip
 
     ranges: Annotated[list[Range], Meta(min_length=1, max_length=16)]
     """The ranges. A Pod gets one address per family, from the first range of the family with room. They
@@ -278,12 +285,13 @@ class Ipam(Model, frozen=True, kw_only=True):
     """cluster: an address is given once in the cluster. node: each node gives the whole range by itself,
     which is right only where the network does not leave the node."""
     block_prefix4: Annotated[int, Meta(ge=8, le=32)] | None = field(name="blockPrefix4", default=None)
-    """Prefix length of the IPv4 blocks that nodes claim; absent: 28, or single addresses where a range is
-    smaller than 16 blocks of that size."""
+    """Prefix length of the IPv4 blocks that nodes claim; absent: 28, 26 where a range has 1,024 blocks of that
+    size, or single addresses where it has fewer than 16 blocks of 28."""
     block_prefix6: Annotated[int, Meta(ge=16, le=128)] | None = field(name="blockPrefix6", default=None)
-    """The same for IPv6; absent: 124."""
+    """The same for IPv6; absent: 124, or 122 where a range has 1,024 blocks of that size."""
     sticky: bool = False
-    """Whether a member of a StatefulSet gets the same addresses again, also on another node."""
+    """Whether a member of a StatefulSet gets the same addresses again, also on another node, until it is scaled
+    down or deleted. Nodes claim single addresses of such a pool. Needs scope cluster."""
     space: Annotated[str, Meta(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] = ""
     """Name of the address space. Pools of one space must not share an address; pools of different spaces may,
     as their networks never meet. Empty: the space that all such pools have in common."""
@@ -478,8 +486,6 @@ class PortMapping(Model, frozen=True, kw_only=True):
     """Address on the node; absent: all."""
 
 
-
-
 class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
     """What one attachment asks for beyond the network's own parameters."""
 
@@ -604,20 +610,43 @@ class NodeNetwork(Model, frozen=True, kw_only=True):
     """What the node has."""
 
 
+class Member(Model, frozen=True, kw_only=True):
+    """A Pod of a StatefulSet, which comes back under the same name, and one of its interfaces."""
+
+    namespace: Annotated[str, Meta(min_length=1, max_length=63)]
+    """Namespace of the StatefulSet and the Pod."""
+    stateful_set: Name
+    """Name of the StatefulSet."""
+    pod: Name
+    """Name of the Pod: that of the StatefulSet and an ordinal number."""
+    interface: InterfaceName
+    """Name of the interface in the Pod: a Pod may have two on one NetworkConfig."""
+
+
 class IPBlockSpec(Model, frozen=True, kw_only=True):
-    """Which addresses are claimed by whom. Immutable: a block is claimed and deleted, never changed."""
+    """Which addresses are claimed by whom. Immutable, a block is claimed and deleted, but for one thing: a
+    single address that is kept for a member of a StatefulSet moves with it from node to node."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule("self == oldSelf", "a block is claimed and deleted, never changed", "FieldValueForbidden"),
+        Rule("self.networkConfig == oldSelf.networkConfig && self.cidr == oldSelf.cidr && "
+             "has(self.holder) == has(oldSelf.holder) && (!has(self.holder) || self.holder == oldSelf.holder)",
+             "a block is claimed and deleted, never changed", "FieldValueForbidden"),
+        Rule("self.nodeName == oldSelf.nodeName || has(oldSelf.holder)",
+             "only an address that is kept for a holder moves to another node", "FieldValueForbidden", ".nodeName"),
         Rule("isCIDR(self.cidr)", "cidr must be a subnet", path=".cidr"),
-    )
+        Rule("!has(self.holder) || !isCIDR(self.cidr) || "
+             "cidr(self.cidr).prefixLength() == (cidr(self.cidr).ip().family() == 4 ? 32 : 128)",
+             "a holder has a single address", path=".cidr"),
+    )  # fmt: skip
 
     network_config: Name
     """The NetworkConfig whose pool this is a part of."""
     cidr: Cidr
     """The addresses."""
     node_name: Name
-    """The node that leases them."""
+    """The node that leases them; with ``holder``: the node where the holder was attached last."""
+    holder: Member | None = None
+    """Whom the address is kept for, also while no such Pod runs; absent: nobody in particular."""
 
 
 class IPBlock(Model, frozen=True, kw_only=True):
@@ -631,7 +660,12 @@ class IPBlock(Model, frozen=True, kw_only=True):
         names.VERSION,
         False,
         ("ipb",),
-        (Column("Config", ".spec.networkConfig"), Column("CIDR", ".spec.cidr"), Column("Node", ".spec.nodeName")),
+        (
+            Column("Config", ".spec.networkConfig"),
+            Column("CIDR", ".spec.cidr"),
+            Column("Node", ".spec.nodeName"),
+            Column("Holder", ".spec.holder.pod"),
+        ),
         (
             ".spec.nodeName",
             ".spec.networkConfig",

@@ -20,12 +20,13 @@ import msgspec
 from podnet_api import kni, pools
 from podnet_api.errors import PodnetError
 
-from podnet_kni_server import plan
+from podnet_kni_server import asked, plan
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.interface import Datapath
 from podnet_kni_server.datapath.model import Link, NodeLinkState, Observed
 from podnet_kni_server.errors import AttachError
+from podnet_kni_server.kinds.kind import Request
 from podnet_kni_server.leases import Holder, Leases
 from podnet_kni_server.records import InterfaceRecord, Record, Sandbox, State
 
@@ -55,7 +56,7 @@ class Core:
     def __init__(
         self,
         *,
-        view: plan.View,
+        view: asked.View,
         node: NodeView,
         leases: Leases,
         blocks: Blocks,
@@ -80,7 +81,7 @@ class Core:
             self._records[record.sandbox] = record
             for interface in record.interfaces:
                 holder = Holder(record.sandbox, interface.link.name, record.pod)
-                for text in interface.link.addresses:
+                for text in [] if interface.link.kind == "cni" else interface.link.addresses:
                     self._leases.adopt(interface.config, ipaddress.ip_interface(text).ip, holder)
 
     def records(self) -> list[Record]:
@@ -123,7 +124,7 @@ class Core:
             raise
 
     async def _attach_new(self, sandbox: Sandbox) -> Record | None:
-        requests = plan.requests(sandbox, self._view)
+        requests = asked.of_sandbox(sandbox, self._view)
         if not requests:
             return None
         netns = sandbox.netns
@@ -153,10 +154,10 @@ class Core:
         self._hooks.counts()
         return record
 
-    async def _interfaces(self, sandbox: Sandbox, requests: Iterable[plan.Request]) -> list[InterfaceRecord]:
+    async def _interfaces(self, sandbox: Sandbox, requests: Iterable[Request]) -> list[InterfaceRecord]:
         return [await self._interface(sandbox, request) for request in requests]
 
-    async def _interface(self, sandbox: Sandbox, request: plan.Request) -> InterfaceRecord:
+    async def _interface(self, sandbox: Sandbox, request: Request) -> InterfaceRecord:
         state = self._node.state(request.config)
         if state is None or not state.ready:
             reason = f"{state.reason}: {state.message}" if state else "this node has not set it up"
@@ -164,7 +165,7 @@ class Core:
         holder = Holder(sandbox.id, request.interface, sandbox.pod)
         return plan.interface(sandbox, request, await self._lease(request, holder), state.mtu)
 
-    async def _lease(self, request: plan.Request, holder: Holder) -> list[pools.Address]:
+    async def _lease(self, request: Request, holder: Holder) -> list[pools.Address]:
         pool = request.pool
         if pool is None:
             return []
@@ -236,12 +237,23 @@ def _links(record: Record) -> list[Link]:
 
 
 def _confirmed(record: Record, observed: Sequence[Observed]) -> Record:
-    """``record`` with the MAC and MTU that the kernel really gave."""
-    interfaces = [
-        msgspec.structs.replace(i, link=msgspec.structs.replace(i.link, mac=o.mac, mtu=o.mtu))
-        for i, o in zip(record.interfaces, observed, strict=True)
-    ]
+    """``record`` with what the kernel really gave."""
+    interfaces = [_as_observed(i, o) for i, o in zip(record.interfaces, observed, strict=True)]
     return msgspec.structs.replace(record, state=State.ATTACHED, interfaces=interfaces)
+
+
+def _as_observed(interface: InterfaceRecord, observed: Observed) -> InterfaceRecord:
+    """MAC and MTU are the kernel's; addresses, gateways and name servers too where plugins chose them."""
+    link = msgspec.structs.replace(interface.link, mac=observed.mac, mtu=observed.mtu)
+    if link.kind != "cni":
+        return msgspec.structs.replace(interface, link=link)
+    return msgspec.structs.replace(
+        interface,
+        link=msgspec.structs.replace(link, addresses=[str(a) for a in observed.addresses]),
+        gateways=[str(g) for g in observed.gateways],
+        nameservers=list(observed.nameservers) or interface.nameservers,
+        search=list(observed.search) or interface.search,
+    )
 
 
 @contextlib.contextmanager

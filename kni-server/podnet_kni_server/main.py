@@ -29,7 +29,7 @@ from podnet_api import names, program
 from podnet_api.errors import KubeError
 from podnet_api.kube import Client, Credentials
 
-from podnet_kni_server import attach, plan, publish
+from podnet_kni_server import asked, attach, publish
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.kernel import KernelDatapath
@@ -199,7 +199,7 @@ class _Program:
             "", pod.metadata.uid, pod.metadata.namespace, pod.metadata.name, None, pod.metadata.annotations
         )
         try:
-            requests = plan.requests(sandbox, self._objects)
+            requests = asked.of_sandbox(sandbox, self._objects)
         except AttachError as error:
             log.info("%s", error)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import ipaddress
 import logging
 from collections.abc import Callable, Iterator
@@ -19,10 +20,11 @@ from podnet_api.errors import AlreadyExistsError, KubeError, NotFoundError
 from podnet_api.kube import Client
 from podnet_api.meta import ObjectMeta, OwnerReference
 
-from podnet_kni_server import node_status, plan
+from podnet_kni_server import kinds, node_status
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.interface import Datapath
 from podnet_kni_server.datapath.model import NodeLink, NodeLinkState
+from podnet_kni_server.kinds.kind import Kind
 from podnet_kni_server.objects import Objects
 
 log = logging.getLogger(__name__)
@@ -76,10 +78,12 @@ class NodeAgent:
         """Make what the networks of this node need in the kernel."""
         wanted: dict[str, NodeLink] = {}
         of: dict[str, str] = {}
-        for config in self._configs():
-            link = plan.node_link(config, self._address(self._objects.node, config), self._peers(config))
-            wanted.setdefault(link.name, link)
-            of[config.metadata.name] = link.name
+        for config, kind in self._configs():
+            link = kind.node(config, self._address(self._objects.node, config), self._peers(config))
+            if kind.needs:
+                link = dataclasses.replace(link, needs=kind.needs)
+            wanted.setdefault(link.key, link)
+            of[config.metadata.name] = link.key
         self._watched = {name for link in wanted.values() for name in (link.name, link.uplink, link.vxlan_name) if name}
         states = await self._datapath.ensure_node(list(wanted.values()))
         self._states = {config: states[link] for config, link in of.items()}
@@ -101,9 +105,9 @@ class NodeAgent:
             if ours and config is not None and node_status.selects(config, labels):
                 yield network, config
 
-    def _configs(self) -> list[kni.NetworkConfig]:
+    def _configs(self) -> list[tuple[kni.NetworkConfig, Kind]]:
         found = {config.metadata.name: config for _, config in self._mine()}
-        return [config for config in found.values() if plan.datapath_of(config) in plan.SUPPORTED]
+        return [(config, kind) for config in found.values() if (kind := kinds.of_config(config)) is not None]
 
     def _peers(self, config: kni.NetworkConfig) -> list[pools.Address]:
         """The other nodes of an overlay: head-end replication goes to each."""

@@ -10,12 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from podnet_api import core, kni, multinetwork, names, pools, reasons
 from podnet_api.meta import condition, is_true
 
-from podnet_kni_server import plan
+from podnet_kni_server import kinds
 from podnet_kni_server.datapath.model import NodeLinkState
-
-BRIDGE_PORTS = 1023
-"""Ports of a Linux bridge (BR_MAX_PORTS is 1024, port 0 is not used)."""
-MACVLAN_LINKS = 4096
 
 Free = Callable[[pools.Pool, int], int]
 Used = Callable[[str], int]
@@ -69,8 +65,8 @@ def _readiness(
     """The first thing that stands in the way, as (reason, message)."""
     if not network.spec.enabled:
         return reasons.NETWORK_DISABLED, f"PodNetwork {network.metadata.name} is disabled"
-    if plan.datapath_of(config) not in plan.SUPPORTED:
-        text = f"this KNI server has no datapath {plan.datapath_of(config)}"
+    if kinds.of_config(config) is None:
+        text = f"this KNI server has no datapath {kinds.datapath_of(config)}"
         return reasons.DATAPATH_UNSUPPORTED, text
     if state is not None and not state.ready:
         return state.reason, state.message
@@ -93,7 +89,8 @@ def _pool(config: kni.NetworkConfig) -> pools.Pool | None:
 def capacity(config: kni.NetworkConfig) -> int:
     """Most attachments on one node."""
     limit = config.spec.capacity.attachments if config.spec.capacity else None
-    most = MACVLAN_LINKS if config.spec.macvlan else BRIDGE_PORTS - bool(config.spec.uplink or config.spec.vxlan)
+    kind = kinds.of_config(config)
+    most = kind.capacity(config) if kind else 0
     return most if limit is None else min(limit, most)
 
 

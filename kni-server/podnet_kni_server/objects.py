@@ -13,7 +13,7 @@ from podnet_api.kube import Cache, Client
 
 
 class Objects:
-    """plan.View and blocks.BlockApi over the API server."""
+    """asked.View and blocks.BlockApi over the API server."""
 
     def __init__(self, client: Client, node: str) -> None:
         self._client = client
@@ -53,19 +53,19 @@ class Objects:
         self.nodes.listen(lambda old, new: call() if _differs(old, new) else None)
 
     def pod_network(self, name: str) -> multinetwork.PodNetwork | None:
-        """plan.View."""
+        """asked.View."""
         return self.networks.get(name)
 
     def attachment(self, namespace: str, name: str) -> multinetwork.PodNetworkAttachment | None:
-        """plan.View."""
+        """asked.View."""
         return self.attachments.get(name, namespace)
 
     def network_config(self, name: str) -> kni.NetworkConfig | None:
-        """plan.View."""
+        """asked.View."""
         return self.configs.get(name)
 
     def attachment_config(self, namespace: str, name: str) -> kni.AttachmentConfig | None:
-        """plan.View."""
+        """asked.View."""
         return self.attachment_configs.get(name, namespace)
 
     def npwg_name(self, network: str) -> str:

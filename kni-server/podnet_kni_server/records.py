@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from podnet_api.meta import Model
 
+from podnet_kni_server.details import Detail, Extras
+
 FORMAT = 1
 
 
@@ -65,6 +67,8 @@ class LinkRecord(Model, frozen=True, kw_only=True):
     hairpin: bool = False
     isolated: bool = False
     anti_spoof: bool = False
+    detail: Detail | None = None
+    extras: Extras | None = None
 
 
 class InterfaceRecord(Model, frozen=True, kw_only=True):

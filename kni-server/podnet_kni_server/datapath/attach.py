@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from podnet_kni_server.datapath import inet, links, observe, spoof
 from podnet_kni_server.datapath.channel import NETFILTER, Answer, Channel, Request
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
-from podnet_kni_server.datapath.model import Interface, Link, Observed
+from podnet_kni_server.datapath.model import Address, Interface, Link, Observed
 from podnet_kni_server.datapath.prepare import Prepared, prepare
 from podnet_kni_server.datapath.worker import Pod
 
@@ -167,21 +167,23 @@ def _mtu_of(node: Node, link: Link) -> int:
 
 
 def _replace_defaults(pod: Pod, prepared: Prepared, undo: list[Callable[[], object]]) -> list[Request]:
-    """Default routes over the links, and away with those there are. What there was is kept for undoing."""
-    requests: list[Request] = []
-    versions: set[int] = set()
-    for link, (_, index) in zip(prepared.todo, prepared.indices, strict=True):
-        for gateway in link.default_gateways:
-            requests.append(inet.default_route(index, link.name, gateway, link.addresses))
-            versions.add(gateway.version)
+    pairs = zip(prepared.todo, prepared.indices, strict=True)
+    return replace_defaults(pod, [(index, link, g) for link, (_, index) in pairs for g in link.default_gateways], undo)
+
+
+def replace_defaults(
+    pod: Pod, wanted: Sequence[tuple[int, Link, Address]], undo: list[Callable[[], object]]
+) -> list[Request]:
+    """Default routes over the links with these indices, and away with those there are. What there was is kept
+    for undoing."""
+    requests = [inet.default_route(index, link.name, gateway, link.addresses) for index, link, gateway in wanted]
     former: list[bytes] = []
-    for version in sorted(versions):
+    for version in sorted({gateway.version for _, _, gateway in wanted}):
         former += [body for body in pod.channel.dump(inet.get_routes(version)) if inet.is_default(body)]
     if former:
         # First in the list of steps, so last to be undone: the new route must have gone with its link.
         undo.insert(0, lambda: pod.channel.batch([inet.restore_route(body) for body in former]))
-    requests += [inet.delete_route(body) for body in former if not inet.has_usual_metric(body)]
-    return requests
+    return requests + [inet.delete_route(body) for body in former if not inet.has_usual_metric(body)]
 
 
 def _guard(node: Node, transaction: list[Request]) -> None:

@@ -21,7 +21,7 @@ class FakeDatapath:
         self.host_ends: dict[str, Link] = {}
         self.node: dict[str, NodeLink] = {}
         self.node_states: dict[str, NodeLinkState] = {}
-        """What ensure_node answers for a name, instead of ready."""
+        """What ensure_node answers for a key, instead of ready."""
         self.missing: set[str] = set()
         """Namespaces that are not there."""
         self.calls: list[tuple[str, object]] = []
@@ -94,9 +94,9 @@ class FakeDatapath:
     async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         """See interface.Datapath. Ready with the wanted MTU (or 1500), unless `node_states` says otherwise."""
         self.calls.append(("ensure_node", tuple(wanted)))
-        self.node = {link.name: link for link in wanted}
+        self.node = {link.key: link for link in wanted}
         return {
-            link.name: self.node_states.get(link.name, NodeLinkState(True, reasons.READY, "", link.mtu or 1500))
+            link.key: self.node_states.get(link.key, NodeLinkState(True, reasons.READY, "", link.mtu or 1500))
             for link in wanted
         }
 

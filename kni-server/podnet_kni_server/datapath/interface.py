@@ -31,7 +31,7 @@ class Datapath(Protocol):
         ...
 
     async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
-        """Make, correct or look at what the networks need on the node; the state of each by NodeLink.name.
+        """Make, correct or look at what the networks need on the node; the state of each by NodeLink.key.
 
         `wanted` is the whole truth: a bridge of ours that is not in it goes, unless Pods still hang on it.
         One network's failure is its own state; the others are set up all the same.

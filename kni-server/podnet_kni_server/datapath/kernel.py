@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 
-from podnet_kni_server.datapath import announce, attach, kinds, monitor, node, observe, sweep
+from podnet_kni_server.datapath import announce, attach, kinds, monitor, node, observe, sweep, whole
 from podnet_kni_server.datapath.errors import DatapathError, NetnsMissing
 from podnet_kni_server.datapath.model import Link, LinkEvent, NodeLink, NodeLinkState, Observed
 from podnet_kni_server.datapath.worker import Worker
@@ -18,6 +18,8 @@ class KernelDatapath:
         # A thread apart: closing a packet socket waits for a grace period of the kernel, some 20 ms.
         self._herald = Worker(node_netns)
         self._node: attach.Node | None = None
+        self._kinds: dict[str, str] = {}
+        """Asked of the kernel once: a kind that comes with a module loads with it."""
 
     def _channels(self) -> attach.Node:
         """The node's channels. Called in the thread: a socket belongs to the namespace it was made in."""
@@ -39,7 +41,7 @@ class KernelDatapath:
     def _attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         channels = self._channels()
         with self._worker.pod(netns_path) as pod:
-            return attach.attach(channels, pod, links)
+            return whole.attach_all(channels, pod, links)
 
     async def detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
         """See interface.Datapath."""
@@ -47,13 +49,13 @@ class KernelDatapath:
 
     def _detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
         channels = self._channels()
-        if netns_path is not None and any(link.kind == "macvlan" for link in links):
+        if netns_path is not None and any(link.kind != "veth" or link.extras for link in links):
             try:
                 with self._worker.pod(netns_path) as pod:
-                    return attach.detach(channels, pod.channel, links)
+                    return whole.detach_all(channels, pod, links)
             except NetnsMissing:
                 pass
-        return attach.detach(channels, None, links)
+        return whole.detach_all(channels, None, links)
 
     async def observe(self, netns_path: str, names: Collection[str] | None) -> list[Observed]:
         """See interface.Datapath."""
@@ -65,7 +67,12 @@ class KernelDatapath:
 
     async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         """See interface.Datapath."""
-        return await self._worker.call(lambda: node.ensure(self._channels().route, wanted))
+        return await self._worker.call(self._ensure_node, wanted)
+
+    def _ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
+        if any(link.needs for link in wanted) and not self._kinds:
+            self._kinds = kinds.probe(self._worker)
+        return node.ensure(self._channels().route, wanted, self._kinds)
 
     async def sweep(self, keep: Collection[str]) -> list[str]:
         """See interface.Datapath."""

@@ -9,6 +9,8 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
 
+from podnet_kni_server.details import Detail, Extras
+
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
@@ -37,14 +39,17 @@ class Route:
 class Link:
     """One interface that a Pod is to have."""
 
-    kind: Literal["veth", "macvlan"]
+    kind: str
+    """veth and macvlan are made together in one batch (attach.py); any other kind has a maker of its own
+    (makers), but for cni, which composite hands to the executor."""
     name: str
     """In the Pod."""
     host_name: str
-    """veth: name of the host end, see host_name(); empty for macvlan."""
+    """Name of the host end, see host_name(); empty where the node keeps no link of ours for it."""
     master: str
-    """The bridge that the host end joins, or the uplink of a macvlan."""
+    """The bridge that the host end joins, or the uplink of a link without one."""
     mac: str
+    """Empty: what the kernel or the device gives."""
     mtu: int
     """0: what the master has."""
     addresses: tuple[Interface, ...] = ()
@@ -59,6 +64,10 @@ class Link:
     """veth: whether the port talks only to ports that are not isolated."""
     anti_spoof: bool = False
     """veth: whether frames with another source MAC or IP address than the link's own are dropped."""
+    detail: Detail | None = None
+    """What of it belongs to the kind alone."""
+    extras: Extras | None = None
+    """What it has on top; None: nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,15 +84,20 @@ class Observed:
     kind: str = ""
     host_ifindex: int = 0
     """veth: index of the host end; macvlan: of the uplink."""
+    gateways: tuple[Address, ...] = ()
+    """What plugins gave; podnet's own gateways are in the plan."""
+    nameservers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class NodeLink:
     """What a network needs on the node before Pods attach."""
 
-    kind: Literal["bridge", "vxlan", "uplink"]
+    kind: Literal["bridge", "vxlan", "uplink", "none"]
     name: str
-    """Of the bridge, or of the uplink where a network needs nothing else (macvlan)."""
+    """Of the bridge, or of the uplink where a network needs nothing else (macvlan); none: of the NetworkConfig,
+    for what needs nothing on the node but its kernel."""
     vxlan_name: str = ""
     vni: int = 0
     port: int = 4789
@@ -101,6 +115,13 @@ class NodeLink:
     """What leaves these networks for elsewhere takes the node's address."""
     anti_spoof: bool = False
     """Whether links of this network will ask for anti-spoofing: not ready where the node cannot do that."""
+    needs: tuple[str, ...] = ()
+    """Kinds of links that the kernel must have, see Datapath.kinds; a node without one says so."""
+
+    @property
+    def key(self) -> str:
+        """Tells what the node needs from what else it needs: two networks may ask for the same."""
+        return self.name if self.kind in ("bridge", "vxlan") else "/".join((self.name, *self.needs))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ is ours carries GROUP_NODE; a bridge that somebody else made is used and never c
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from podnet_api import reasons
 
@@ -21,30 +21,39 @@ _OVERHEAD = {4: 50, 6: 70}
 """Bytes that VXLAN adds: outer Ethernet, IP, UDP and its own header."""
 _USUAL_MTU = 1500
 _LOOPBACK = "lo"
+BRIDGING = ("bridge", "vxlan")
+"""Kinds of NodeLink that have a bridge."""
 
 
-def ensure(channel: Channel, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
-    """See interface.Datapath.ensure_node."""
-    no_guard = _problem(spoof.install) if any(link.kind != "uplink" for link in wanted) else None
-    no_way = _problem(lambda: forward.install({link.name for link in wanted if link.kind != "uplink"}))
+def ensure(channel: Channel, wanted: Sequence[NodeLink], kinds: Mapping[str, str]) -> dict[str, NodeLinkState]:
+    """See interface.Datapath.ensure_node; `kinds` is what Datapath.kinds answers, as far as links need it."""
+    no_guard = _problem(spoof.install) if any(link.kind in BRIDGING for link in wanted) else None
+    no_way = _problem(lambda: forward.install({link.name for link in wanted if link.kind in BRIDGING}))
     no_nat = _problem(lambda: nat.install(wanted))
     states: dict[str, NodeLinkState] = {}
     for link in wanted:
         try:
+            _check_kernel(link, kinds)
             mtu = _ensure_one(channel, link)
             if link.anti_spoof and no_guard:
                 raise no_guard
             if link.masquerade and no_nat:
                 raise no_nat
-            if link.kind != "uplink" and no_way:
+            if link.kind in BRIDGING and no_way:
                 raise no_way
         except DatapathError as error:
-            states[link.name] = NodeLinkState(False, error.reason, str(error))
+            states[link.key] = NodeLinkState(False, error.reason, str(error))
         else:
-            states[link.name] = NodeLinkState(True, reasons.READY, "", mtu)
+            states[link.key] = NodeLinkState(True, reasons.READY, "", mtu)
     with contextlib.suppress(DatapathError):  # what cannot be removed now is tried again at the next call
         _remove_unwanted(channel, wanted)
     return states
+
+
+def _check_kernel(link: NodeLink, kinds: Mapping[str, str]) -> None:
+    lacking = [kinds[kind] for kind in link.needs if kinds.get(kind)]
+    if lacking:
+        raise DatapathError(f"cannot set up {link.name}: {', '.join(lacking)}", reasons.KERNEL_LACKS)
 
 
 def _problem(step: Callable[[], None]) -> DatapathError | None:
@@ -58,6 +67,8 @@ def _problem(step: Callable[[], None]) -> DatapathError | None:
 def _ensure_one(channel: Channel, link: NodeLink) -> int:
     """Set one network up and answer its MTU. Raises: DatapathError with the reason for its state."""
     present = observe.list_links(channel)
+    if link.kind == "none":
+        return link.mtu
     if link.kind == "uplink":
         return link.mtu or _running(present, link.name).mtu
     if link.kind == "vxlan":

@@ -97,7 +97,12 @@ def difference(wanted: Link, found: Observed) -> str:
     """How `found` differs from what `wanted` asks for, or ""."""
     if found.kind != wanted.kind:
         return f"it is a {found.kind or 'physical link'}"
-    if found.mac != wanted.mac.lower():
+    return state_difference(wanted, found)
+
+
+def state_difference(wanted: Link, found: Observed) -> str:
+    """The same, whatever the kernel calls the link's kind."""
+    if wanted.mac and found.mac != wanted.mac.lower():
         return f"its MAC address is {found.mac}, not {wanted.mac}"
     if wanted.mtu and found.mtu != wanted.mtu:
         return f"its MTU is {found.mtu}, not {wanted.mtu}"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from podnet_api import names, reasons
-from podnet_kni_server import plan
+from podnet_kni_server import asked, kinds, plan
 from podnet_kni_server.errors import AttachError
+from podnet_kni_server.kinds import bridge
 from podnet_tests.kni_world import World, network_config, pod_network, sandbox
 
 
@@ -21,9 +22,9 @@ def world(tmp_path: Path) -> World:
 
 
 def test_the_default_network_is_the_clusters(world: World) -> None:
-    assert plan.requests(sandbox("default"), world) == ()
-    [asked] = plan.requests(sandbox("default", "blue"), world)
-    assert (asked.network, asked.interface, asked.leased_versions) == ("blue", "net1", (4,))
+    assert asked.of_sandbox(sandbox("default"), world) == ()
+    [request] = asked.of_sandbox(sandbox("default", "blue"), world)
+    assert (request.network, request.interface, request.leased_versions) == ("blue", "net1", (4,))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_what_is_missing_is_named(world: World, entries: list[Any], reason: str,
     world.attachment_of("again", "blue")
     world.attachment_of("rich", "blue", sysctls={"net.ipv4.conf.all.forwarding": "1"})
     with pytest.raises(AttachError) as caught:
-        plan.requests(sandbox(*entries), world)
+        asked.of_sandbox(sandbox(*entries), world)
     assert caught.value.reason == reason
     assert str(caught.value).startswith("cannot attach Pod ns/p: ")
     assert words in str(caught.value)
@@ -57,7 +58,7 @@ def test_what_is_missing_is_named(world: World, entries: list[Any], reason: str,
 def test_a_list_that_is_not_json_names_the_annotation(world: World) -> None:
     broken = sandbox(annotations={names.NETWORKS_ANNOTATION: "blue"})
     with pytest.raises(AttachError, match=r"multinetwork\.x-k8s\.io/networks") as caught:
-        plan.requests(broken, world)
+        asked.of_sandbox(broken, world)
     assert caught.value.reason == reasons.INVALID_NETWORKS
 
 
@@ -68,9 +69,9 @@ def test_an_interface_carries_what_network_and_attachment_ask(world: World) -> N
     world.attachment_of("mine", "green", mac="02:00:00:00:00:07", routes=[{"destination": "fd09::/48"}])
     entry = {"podNetworkAttachmentName": "mine", "interfaceName": "fast", "isDefaultGW6": True}
     box = sandbox(entry)
-    [asked] = plan.requests(box, world)
+    [request] = asked.of_sandbox(box, world)
     leased = [ipaddress.ip_address("10.2.0.5"), ipaddress.ip_address("fd02::5")]
-    made = plan.interface(box, asked, leased, 1450)
+    made = plan.interface(box, request, leased, 1450)
     link = plan.link(made.link)
     assert [str(a) for a in link.addresses] == ["10.2.0.5/24", "fd02::5/64"]
     assert [(str(r.destination), str(r.gateway)) for r in link.routes] == [
@@ -84,13 +85,13 @@ def test_an_interface_carries_what_network_and_attachment_ask(world: World) -> N
 
 def test_a_default_route_needs_a_gateway(world: World) -> None:
     box = sandbox({"podNetworkName": "blue", "isDefaultGW6": True})
-    [asked] = plan.requests(box, world)
+    [request] = asked.of_sandbox(box, world)
     with pytest.raises(AttachError, match="no IPv6 gateway"):
-        plan.interface(box, asked, [ipaddress.ip_address("10.1.0.5")], 1450)
+        plan.interface(box, request, [ipaddress.ip_address("10.1.0.5")], 1450)
 
 
 @pytest.mark.parametrize(
-    ("asked", "pool", "given"),
+    ("texts", "pool", "given"),
     [
         (["10.1.0.9"], "10.1.0.0/24", "10.1.0.9/24"),
         (["10.1.0.9/30"], "10.1.0.0/24", "10.1.0.9/30"),
@@ -98,11 +99,11 @@ def test_a_default_route_needs_a_gateway(world: World) -> None:
     ],
 )
 def test_static_addresses_take_the_length_of_their_range(
-    world: World, asked: list[str], pool: str | None, given: str
+    world: World, texts: list[str], pool: str | None, given: str
 ) -> None:
     world.add(network_config("s", ipam={"ranges": [{"cidr": pool}]} if pool else None))
-    world.attachment_of("fixed", "s", addresses=asked)
-    [request] = plan.requests(sandbox({"podNetworkAttachmentName": "fixed"}), world)
+    world.attachment_of("fixed", "s", addresses=texts)
+    [request] = asked.of_sandbox(sandbox({"podNetworkAttachmentName": "fixed"}), world)
     assert [str(a) for a in request.static] == [given]
     assert request.leased_versions == ()
 
@@ -111,7 +112,7 @@ def test_a_static_address_leaves_the_other_family_to_the_pool(world: World) -> N
     world.add(network_config("dual", ipam={"ranges": [{"cidr": "10.4.0.0/24"}, {"cidr": "fd04::/64"}]}))
     world.attachment_of("six", "dual", addresses=["fd04::9"])
     box = sandbox({"podNetworkAttachmentName": "six"})
-    [request] = plan.requests(box, world)
+    [request] = asked.of_sandbox(box, world)
     assert request.leased_versions == (4,)
     made = plan.interface(box, request, [ipaddress.ip_address("10.4.0.3")], 1500)
     assert made.link.addresses == ["10.4.0.3/24", "fd04::9/64"]
@@ -119,17 +120,17 @@ def test_a_static_address_leaves_the_other_family_to_the_pool(world: World) -> N
 
 def test_names_of_devices_fit_the_kernel() -> None:
     for name in ("b", "blue", "x" * 12, "x" * 13, "a.very.long.name.of.a.network"):
-        assert len(plan.bridge_name(network_config(name))) <= 15
-    assert plan.bridge_name(network_config("b", bridge={"name": "lan0"})) == "lan0"
+        assert len(bridge.bridge_name(network_config(name))) <= 15
+    assert bridge.bridge_name(network_config("b", bridge={"name": "lan0"})) == "lan0"
 
 
 def test_a_macvlan_needs_only_its_uplink() -> None:
     config = network_config("m", macvlan={}, uplink={"interface": "eth1"}, antiSpoof=False)
-    assert plan.node_link(config, None, []).kind == "uplink"
+    assert kinds.KINDS[kinds.datapath_of(config)].node(config, None, []).kind == "uplink"
 
 
 def test_a_bridge_holds_its_gateways_and_masquerades() -> None:
     config = network_config("b", bridge={"gateway": True, "ipMasq": True})
-    link = plan.node_link(config, None, [])
+    link = kinds.KINDS[kinds.datapath_of(config)].node(config, None, [])
     assert [str(g) for g in link.gateways] == ["10.1.0.1/24"]
     assert [str(n) for n in link.masquerade] == ["10.1.0.0/24"]

@@ -1,0 +1,67 @@
+"""One Datapath out of two: links of kind cni go to an executor of plugins, all others to the kernel.
+
+The order of the Pod's list is kept, and it is all or none across both. The core sees a Datapath.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Protocol
+
+from podnet_kni_server.datapath.errors import DatapathError
+from podnet_kni_server.datapath.interface import Datapath
+from podnet_kni_server.datapath.model import Link, LinkEvent, NodeLink, NodeLinkState, Observed
+
+
+class Executor(Protocol):
+    """Attaches by running plugins. Idempotent like a Datapath; failures are errors.DatapathError."""
+
+    async def attach(self, netns_path: str, link: Link) -> Observed:
+        """Have ``link`` (its detail is a CniDetail) and answer what the plugins gave; on failure nothing is
+        left. A link that is there already, as the executor remembers it, is checked, not added again."""
+        ...
+
+    async def detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
+        """See Datapath. To the end; then the first failure is raised."""
+        failures: list[DatapathError] = []
+        for plugins, run in itertools.groupby(reversed(links), lambda link: link.kind == "cni"):
+            group = list(run)
+            for part in [[link] for link in group] if plugins else [group[::-1]]:
+                try:
+                    await self._detach_part(netns_path, plugins, part)
+                except DatapathError as error:
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+
+    async def _detach_part(self, netns_path: str | None, plugins: bool, part: list[Link]) -> None:
+        if plugins:
+            await self._executor.detach(netns_path, part[0])
+        else:
+            await self._kernel.detach(netns_path, part)
+
+    async def observe(self, netns_path: str, names: Collection[str] | None) -> list[Observed]:
+        """See Datapath."""
+        return await self._kernel.observe(netns_path, names)
+
+    async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
+        """See Datapath."""
+        return await self._kernel.ensure_node(wanted)
+
+    async def sweep(self, keep: Collection[str]) -> list[str]:
+        """See Datapath."""
+        return await self._kernel.sweep(keep)
+
+    def watch_links(self) -> AsyncIterator[LinkEvent]:
+        """See Datapath."""
+        return self._kernel.watch_links()
+
+    async def kinds(self) -> dict[str, str]:
+        """See Datapath."""
+        return await self._kernel.kinds()
+
+    async def close(self) -> None:
+        """See Datapath."""
+        await self._kernel.close()

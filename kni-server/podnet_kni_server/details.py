@@ -1,0 +1,61 @@
+"""What of an interface belongs to its kind alone, and what any kind may have on top. Pure.
+
+Both cross JSON: they stand in the checkpoint as they are handed to the datapath, so that an interface can be
+taken away by its record alone. A new kind adds a class to Detail; a new extra adds a field to Extras.
+"""
+
+from __future__ import annotations
+
+from podnet_api.meta import Model
+
+
+class CniDetail(Model, frozen=True, kw_only=True, tag="cni"):
+    """A chain of CNI plugins. All that DEL needs is here: the objects may be gone by then."""
+
+    config: str
+    """The network configuration (list) as JSON."""
+    namespace: str
+    pod: str
+    uid: str
+    sandbox: str
+    ips: list[str] = []
+    """Addresses that the attachment asks for, with prefix length where given."""
+    args: dict[str, str] = {}
+    """``args.cni``: each value is JSON."""
+    device_id: str = ""
+    default_gateway: list[str] = []
+
+
+class PortRecord(Model, frozen=True, kw_only=True):
+    """A port of the node that leads to the Pod."""
+
+    host_port: int
+    container_port: int
+    protocol: str = "TCP"
+    host_ip: str = ""
+
+
+class ShapingRecord(Model, frozen=True, kw_only=True):
+    """Limits in bits per second and bits; ingress is towards the Pod; 0: no limit."""
+
+    ingress_rate: int = 0
+    ingress_burst: int = 0
+    egress_rate: int = 0
+    egress_burst: int = 0
+
+
+class Extras(Model, frozen=True, kw_only=True):
+    """What an interface of any kind may have on top. Applied in the order of the fields, undone in reverse."""
+
+    sysctls: dict[str, str] = {}
+    """Names below /proc/sys with slashes, e.g. ``net/ipv4/conf/net1/arp_ignore``."""
+    promiscuous: bool = False
+    all_multicast: bool = False
+    shaping: ShapingRecord | None = None
+    ports: list[PortRecord] = []
+    table: int = 0
+    """Routing table of the network's own in the Pod; 0: none."""
+
+
+Detail = CniDetail
+"""One class for each kind that needs more than a Link has; its tag is the kind."""
