@@ -23,6 +23,41 @@ class Executor(Protocol):
         left. A link that is there already, as the executor remembers it, is checked, not added again."""
         ...
 
+    async def detach(self, netns_path: str | None, link: Link) -> None:
+        """Take ``link`` away, whether or not it or the namespace (None: known to be gone) still exists."""
+        ...
+
+
+class Composite:
+    """See datapath.interface.Datapath."""
+
+    def __init__(self, kernel: Datapath, executor: Executor) -> None:
+        self._kernel = kernel
+        self._executor = executor
+
+    async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
+        """See Datapath."""
+        if all(link.kind != "cni" for link in links):
+            return await self._kernel.attach(netns_path, links)
+        there = {one.name for one in await self._kernel.observe(netns_path, None)}
+        made: list[Link] = []
+        observed: list[Observed] = []
+        try:
+            for plugins, run in itertools.groupby(links, lambda link: link.kind == "cni"):
+                group = list(run)
+                made += [link for link in group if link.name not in there]
+                observed += await self._attach_group(netns_path, plugins, group)
+        except DatapathError:
+            with contextlib.suppress(DatapathError):
+                await self.detach(netns_path, made)
+            raise
+        return observed
+
+    async def _attach_group(self, netns_path: str, plugins: bool, group: list[Link]) -> list[Observed]:
+        if plugins:
+            return [await self._executor.attach(netns_path, link) for link in group]
+        return await self._kernel.attach(netns_path, group)
+
     async def detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
         """See Datapath. To the end; then the first failure is raised."""
         failures: list[DatapathError] = []
