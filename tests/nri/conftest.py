@@ -1,6 +1,6 @@
-"""Builds the real runtime side of NRI (tests/nri/runtime, Go) and drives it from tests.
+"""Builds the real runtime side of NRI (tests/nri/runtime, Go) and drives it from tests: each of its versions.
 
-The binary is kept in the user's cache under a name made of the sources, so it is built once.
+A binary is kept in the user's cache under a name made of the sources, so it is built once.
 """
 
 import asyncio
@@ -19,7 +19,11 @@ import pytest
 from podnet_kni_server.nri import plugin, recorder
 
 SOURCES = pathlib.Path(__file__).with_name("runtime")
-BUILD = ["go", "build", "-p", "1", "-trimpath", "-tags", "nri_no_wasm", "-ldflags", "-s -w"]
+BUILD = ["go", "build", "-p", "1", "-trimpath", "-ldflags", "-s -w"]
+NEWEST = "v0.12.5"
+VERSIONS = ("v0.6.1", "v0.8.0", "v0.9.0", "v0.10.0", "v0.11.0", "v0.12.0", NEWEST)
+"""v0.6 is containerd 1.7's; Synchronize in parts and timeouts came with v0.8, a method for each event with v0.12,
+the failure policy with v0.12.5."""
 
 
 class Runtime:
@@ -41,30 +45,46 @@ Start = Callable[..., contextlib.AbstractAsyncContextManager[Runtime]]
 Serve = Callable[..., contextlib.AbstractAsyncContextManager[list[plugin.State]]]
 
 
+@pytest.fixture(scope="session", params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """The version of NRI that the runtime side has."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def binary() -> pathlib.Path:
+def binary(version: str) -> pathlib.Path:
     if shutil.which("go") is None:
         pytest.skip("the runtime side of NRI is written in Go, and there is no Go here")
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "podnet"
-    path = cache / f"nri-runtime-{fingerprint()}"
+    command = [*BUILD, "-tags", tags(version), f"-modfile={modules(version)}"]
+    path = cache / f"nri-runtime-{version}-{fingerprint(version, command)}"
     if not path.exists():
-        build(path)
+        build(path, command)
     return path
 
 
-def fingerprint() -> str:
-    digest = hashlib.sha256(" ".join(BUILD).encode())
-    for source in sorted(SOURCES.iterdir()):
+def modules(version: str) -> str:
+    return "go.mod" if version == NEWEST else f"versions/{version}.mod"
+
+
+def tags(version: str) -> str:
+    return "nri_no_wasm,nri_0_6" if version.startswith("v0.6.") else "nri_no_wasm"
+
+
+def fingerprint(version: str, command: list[str]) -> str:
+    digest = hashlib.sha256(" ".join(command).encode())
+    used = [*SOURCES.glob("*.go"), SOURCES / modules(version), (SOURCES / modules(version)).with_suffix(".sum")]
+    for source in sorted(used):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def build(path: pathlib.Path) -> None:
+def build(path: pathlib.Path, command: list[str]) -> None:
     """Build beside `path` and rename: another run may be building too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     environment = {**os.environ, "CGO_ENABLED": "0"}
-    subprocess.run([*BUILD, "-o", str(partial), "."], cwd=SOURCES, env=environment, check=True, timeout=600)
+    subprocess.run([*command, "-o", str(partial), "."], cwd=SOURCES, env=environment, check=True, timeout=600)
     partial.rename(path)
 
 

@@ -112,7 +112,8 @@ class Session:
         del self._unanswered[call.stream]
         self._server.fail(call.stream, error.code, error.message)
         if call.method in ("Configure", "Synchronize"):
-            self._fault = f"the runtime closed it after: {error}"
+            # NRI before 0.8 keeps the connection and never calls on it again: only a new one helps.
+            raise errors.ConnectionLost(f"cannot keep the connection: the runtime was answered: {error}")
 
     def _refuse_rest(self) -> None:
         """The session is ending: a Pod whose event stays without an answer would start without its networks."""

@@ -1,7 +1,8 @@
 // Command nri-runtime is the runtime side of NRI, as containerd embeds it, driven from standard input.
 //
 // It accepts plugins on a socket, synchronizes each with a given number of pods, then performs one command per
-// input line and prints one result per output line, both JSON. The tests of the NRI client build and drive it.
+// input line and prints one result per output line, both JSON. The tests of the NRI client build and drive it, once
+// with each version of NRI whose wire differs: versions/*.mod; go.mod is the newest.
 package main
 
 import (
@@ -73,7 +74,7 @@ func start(socket string, pods []*api.PodSandbox, synchronized chan<- error) (*a
 }
 
 func serve(runtime *adaptation.Adaptation, synchronized <-chan error) error {
-	<-synchronized // the pre-installed plugins: there are none
+	preinstalled(synchronized)
 	out := json.NewEncoder(os.Stdout)
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 16<<20)
@@ -123,12 +124,12 @@ func one(runtime *adaptation.Adaptation, synchronized <-chan error, cmd command)
 	return nil, fmt.Errorf("cannot perform %q: unknown command", cmd.Op)
 }
 
-// awaitPlugin returns once the next plugin takes events: only then is the lock free that its synchronization holds.
+// awaitPlugin returns once the next plugin takes events.
 func awaitPlugin(runtime *adaptation.Adaptation, synchronized <-chan error) error {
 	if err := <-synchronized; err != nil {
 		return err
 	}
-	runtime.BlockPluginSync().Unblock()
+	registered(runtime)
 	return nil
 }
 

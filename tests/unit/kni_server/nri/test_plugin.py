@@ -209,7 +209,7 @@ async def test_a_failing_start_is_reported_and_tried_again(serve: Serve, step: s
     async with serve(handler=recorder.Recorder({step: fail_times(2)})) as served:
         await served.runtime.plugin()
         assert {state.reason for state in served.states if not state.connected} == {
-            "cannot keep the connection: the runtime closed it after: cannot attach web to red: no address left"
+            "cannot keep the connection: the runtime was answered: cannot attach web to red: no address left"
         }
 
 
