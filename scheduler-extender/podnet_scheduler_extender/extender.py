@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from podnet_api import core, names
 
@@ -17,6 +18,7 @@ from podnet_scheduler_extender.cache import State
 from podnet_scheduler_extender.demand import Resolution
 from podnet_scheduler_extender.explain import Explanation
 from podnet_scheduler_extender.filter import Verdict
+from podnet_scheduler_extender.lanes import Selection
 from podnet_scheduler_extender.ledger import Ledger
 from podnet_scheduler_extender.metrics import Metrics
 from podnet_scheduler_extender.waiting import Action, Waiting
@@ -25,6 +27,15 @@ log = logging.getLogger(__name__)
 
 _NOTHING = Resolution(demand.Demand(), (), frozenset())
 _WEIGHTS = score.Weights()
+
+
+@dataclass(frozen=True)
+class _Told:
+    """The nodes that /filter has answered, as JSON and by their lanes, which hold while ``generation`` does."""
+
+    names: bytes
+    selection: Selection
+    generation: int
 
 
 @functools.lru_cache(maxsize=64)
@@ -42,6 +53,8 @@ class Extender:
         self.ledger = ledger
         self.waiting = Waiting()
         self.metrics = Metrics()
+        self._told: _Told | None = None
+        self._turn = 0
         self.changed: Callable[[], None] = lambda: None
         """Called when a waiting Pod might have another verdict now."""
         self.state = State(self._settled, lambda: self.changed())
@@ -56,14 +69,17 @@ class Extender:
         unresolvable: dict[str, str] = {}
         for why, refused in verdict.by_refusal.items():
             (unresolvable if why.static else failed).update(dict.fromkeys(refused, why.text))
-        return wire.answer(args, verdict.fitting, failed, unresolvable)
+        answer = wire.answer(args, verdict.fitting, failed, unresolvable, whole=len(verdict.fitting) == len(nodes))
+        self._told = _Told(answer.names, Selection(verdict.chosen.flags, []), self.state.snapshot.index.generation)
+        return answer
 
     def _check_and_record(self, uid: str, resolution: Resolution, nodes: list[str]) -> Verdict:
         """The critical section. Of a Pod that the watch shows bound already, the books speak."""
         now = self._clock()
         self.ledger.expire(now)
         dropped = self.ledger.drop(uid)
-        verdict = filter.judge(resolution, nodes, self.state.snapshot, self.ledger)
+        verdict = filter.narrowed(filter.judge(resolution, nodes, self.state.snapshot, self.ledger), self._turn)
+        self._turn = verdict.chosen.flags.rfind(1) + 1
         if self.state.booked(uid) is None:
             self.ledger.record(uid, verdict.chosen, resolution.demand, now)
         if verdict.fitting:
@@ -76,10 +92,16 @@ class Extender:
 
     def prioritize(self, args: wire.Args) -> list[wire.HostPriority]:
         """/prioritize. Raises BadRequestError."""
-        pod, nodes = wire.pod_of(args), wire.named_nodes(args)
-        asked = self._resolution(pod).demand
-        scored = score.scores(asked, nodes, self.state.snapshot, self.weights)
-        return list(map(wire.HostPriority, *scored))
+        demand = self._resolution(wire.pod_of(args)).demand
+        scored = score.scores(demand, self._selection(args), self.state.snapshot, self.weights)
+        return [wire.HostPriority(node, points) for node, points in score.lead(*scored)]
+
+    def _selection(self, args: wire.Args) -> Selection:
+        """The nodes of a request; mostly they are what /filter has just answered."""
+        index = self.state.snapshot.index
+        if (told := self._told) and told.generation == index.generation and args.says(told.names):
+            return told.selection
+        return index.select(wire.named_nodes(args))
 
     def preempt(self, args: wire.PreemptionArgs) -> wire.PreemptionResult:
         """/preempt. Raises BadRequestError."""

@@ -182,4 +182,4 @@ def wire_pod(name: str, networks: Iterable[str | dict[str, Any]]) -> wire.Pod:
 
 def request(pod: str, networks: Iterable[str | dict[str, Any]], nodes: Iterable[str]) -> wire.Args:
     """What kube-scheduler posts to /filter and /prioritize."""
-    return wire.Args(wire_pod(pod, networks), None, list(nodes))
+    return wire.Args(wire_pod(pod, networks), None, msgspec.Raw(msgspec.json.encode(list(nodes))))

@@ -10,7 +10,7 @@ leave open.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from podnet_api import pools
 
@@ -22,17 +22,22 @@ from podnet_scheduler_extender.refusals import Refusal
 from podnet_scheduler_extender.snapshot import Snapshot
 from podnet_scheduler_extender.stock import Family, Stock
 
+_FEW, _PARTS = 4, 8
+"""Of the nodes with one place a Pod is told an eighth, but at least four."""
+
 
 @dataclass(frozen=True)
 class Verdict:
     """The nodes that can take the Pod, and the others by the reason why they cannot.
 
-    ``chosen`` are those of ``fitting`` that have a NodeNetwork, for the ledger.
+    ``chosen`` are those of ``fitting`` that have a NodeNetwork, for the ledger. ``last`` is the mask of those that
+    have no room for another Pod like this besides.
     """
 
     fitting: list[str]
     by_refusal: dict[Refusal, list[str]]
     chosen: Chosen
+    last: int = 0
 
     @property
     def refused(self) -> dict[str, Refusal]:
@@ -50,15 +55,33 @@ def judge(resolution: Resolution, nodes: Collection[str], snapshot: Snapshot, le
     asked = index.select(nodes)
     sieve = _Sieve(lanes.mask_of(asked.flags), snapshot, ledger)
     sieve.demand(resolution.demand)
+    if not sieve.lost and not asked.unknown:
+        return Verdict(list(nodes), {}, Chosen(index, asked.flags), sieve.left & ~sieve.roomy)
     refused = {refusals.NOT_ON_NODE: asked.unknown} if asked.unknown else {}
     for why, lost in sieve.lost.items():
         refused[why] = index.names(lanes.flags_of(lost, len(index))) + refused.get(why, [])
     chosen = Chosen(index, lanes.flags_of(sieve.left, len(index)))
-    return Verdict(index.names(chosen.flags), refused, chosen)
+    return Verdict(index.names(chosen.flags), refused, chosen, sieve.left & ~sieve.roomy)
+
+
+def narrowed(verdict: Verdict, start: int) -> Verdict:
+    """The verdict with a part of the nodes on which this Pod would take the last place, from lane ``start`` on.
+
+    A Pod in flight counts on all its candidates: if it were told every such node, no other could be placed until
+    the watch shows where it went. Nodes with more room are kept, all of them.
+    """
+    most = max(_FEW, verdict.last.bit_count() // _PARTS)
+    if verdict.last.bit_count() <= most:
+        return verdict
+    index = verdict.chosen.index
+    kept = lanes.some(verdict.last, most, start % len(index), len(index))
+    flags = lanes.flags_of(lanes.mask_of(verdict.chosen.flags) & ~verdict.last | kept, len(index))
+    return replace(verdict, fitting=index.names(flags), chosen=Chosen(index, flags))
 
 
 class _Sieve:
-    """``left`` are the nodes that no check has refused yet, ``lost`` the others; both are masks."""
+    """``left`` are the nodes that no check has refused yet, ``lost`` the others, ``roomy`` those that could take
+    two such Pods; all are masks."""
 
     def __init__(self, asked: int, snapshot: Snapshot, ledger: Ledger) -> None:
         self.left = asked
@@ -67,6 +90,7 @@ class _Sieve:
         self._ledger = ledger
         self._count = len(snapshot.index)
         self._ones = lanes.ones(self._count)
+        self.roomy = self._ones
 
     def demand(self, demand: Demand) -> None:
         """All checks, in the order in which a refusal counts."""
@@ -89,19 +113,26 @@ class _Sieve:
         claims = self._ledger.on(need.config)
         if need.network in self._snapshot.places:
             capacity = self._snapshot.places[need.network].capacity.packed
-            taken = stock.attached.packed + claims.packed_attachments + need.attachments * self._ones
-            self._keep(lanes.at_least(capacity, taken, self._count), refusals.NO_ATTACHMENTS)
+            self._room(
+                capacity, stock.attached.packed + claims.packed_attachments, need.attachments, refusals.NO_ATTACHMENTS
+            )
         for version, count in need.leased:
-            if version in stock.families:
-                self._keep(self._addresses(stock.families[version], version, count, claims), refusals.NO_ADDRESSES)
+            family = stock.families.get(version)
+            if family is not None and family.per_node:
+                total = min(family.total, lanes.LARGEST) * self._ones
+                self._room(total, family.taken.packed + claims.packed_addresses[version], count, refusals.NO_ADDRESSES)
+            elif family is not None:
+                self._keep(self._addresses(family, version, count, claims), refusals.NO_ADDRESSES)
         for address in need.static:
             self._static(stock, address, claims)
 
+    def _room(self, total: int, taken: int, count: int, refusal: Refusal) -> None:
+        """Refuse the nodes that have less than ``count`` left of what each has for itself."""
+        self._keep(lanes.at_least(total, taken + count * self._ones, self._count), refusal)
+        self.roomy &= lanes.at_least(total, taken + 2 * count * self._ones, self._count)
+
     def _addresses(self, family: Family, version: int, count: int, claims: Claims) -> int:
         """The nodes that can still give ``count`` addresses, however the claims turn out."""
-        if family.per_node:
-            taken = family.taken.packed + claims.packed_addresses[version] + count * self._ones
-            return lanes.at_least(min(family.total, lanes.LARGEST) * self._ones, taken, self._count)
         claimed = claims.addresses[version]
         missing = count - family.common
         sure = self._spare(family, missing + claimed * family.step)

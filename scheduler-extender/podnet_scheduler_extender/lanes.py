@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import compress, repeat
+from itertools import chain, compress, islice, repeat
 
 _BYTES = 4
 _TOP = 8 * _BYTES - 1
@@ -29,6 +29,8 @@ class Index:
         self._unused: list[int] = []
         self._live = bytearray()
         """All nodes as flags."""
+        self.generation = 0
+        """Another number after each change."""
 
     def __len__(self) -> int:
         return len(self._names)
@@ -37,6 +39,7 @@ class Index:
         """Give ``node`` a lane."""
         if node in self._lanes:
             return
+        self.generation += 1
         if self._unused:
             lane = self._unused.pop()
         else:
@@ -52,6 +55,7 @@ class Index:
         never too little."""
         lane = self._lanes.pop(node, None)
         if lane is not None:
+            self.generation += 1
             self._names[lane] = ""
             self._live[lane] = 0
             self._unused.append(lane)
@@ -128,6 +132,13 @@ class Lanes:
         self._numbers[lane] = max(0, min(LARGEST, number))
         self._packed = None
 
+    def column(self) -> array[int]:
+        """All of them, to be read at once."""
+        missing = len(self._index) - len(self._numbers)
+        if missing > 0:
+            self._numbers.extend(repeat(0, missing))
+        return self._numbers
+
     @property
     def packed(self) -> int:
         """All of them."""
@@ -171,3 +182,12 @@ def mask_of(flags: bytes) -> int:
 def flags_of(mask: int, count: int) -> bytes:
     """A mask as flags."""
     return mask.to_bytes(_BYTES * count, "little")[::_BYTES]
+
+
+def some(mask: int, most: int, start: int, count: int) -> int:
+    """At most ``most`` of the nodes in ``mask``: the next ones from lane ``start`` of ``count`` on, round about."""
+    flags = flags_of(mask, count)
+    chosen = bytearray(count)
+    for lane in islice(compress(chain(range(start, count), range(start)), flags[start:] + flags[:start]), most):
+        chosen[lane] = 1
+    return mask_of(bytes(chosen))

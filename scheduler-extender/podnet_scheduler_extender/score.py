@@ -15,12 +15,11 @@ situation is judged once and looked up for the others.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import compress
 
-from podnet_scheduler_extender import lanes
 from podnet_scheduler_extender.demand import Demand, Need
+from podnet_scheduler_extender.lanes import Lanes, Selection
 from podnet_scheduler_extender.snapshot import Snapshot
 from podnet_scheduler_extender.stock import Stock
 
@@ -49,16 +48,24 @@ class Weights:
         return round(HIGHEST * (self.spread * free + self.pack * (1 - free) + self.near * near) / self.sum)
 
 
-def scores(demand: Demand, nodes: Collection[str], snapshot: Snapshot, weights: Weights) -> tuple[list[str], list[int]]:
-    """``nodes``, in another order, and the score of each."""
-    asked, count = snapshot.index.select(nodes), len(snapshot.index)
+def scores(demand: Demand, asked: Selection, snapshot: Snapshot, weights: Weights) -> tuple[list[str], list[int]]:
+    """The nodes of ``asked``, in another order, and the score of each."""
     table = _Table(weights)
     for need in demand.needs:
         table.need(need, snapshot)
-    columns = [lanes.unpacked(packed, count) for packed in table.columns] or [lanes.unpacked(0, count)]
-    points = list(compress(map(table.__getitem__, zip(*columns, strict=True)), asked.flags))
+    columns = [compress(numbers.column(), asked.flags) for numbers in table.columns or [Lanes(snapshot.index)]]
+    points = list(map(table.__getitem__, zip(*columns, strict=True)))
     points += [table[(0,) * len(columns)]] * len(asked.unknown)
     return snapshot.index.names(asked.flags) + asked.unknown, points
+
+
+def lead(nodes: list[str], points: list[int]) -> list[tuple[str, int]]:
+    """How far each node is ahead of the last one; those that are not are left out. kube-scheduler adds the scores
+    to its own and takes whom we do not name for 0, so that the same node wins, and mostly there is little to say."""
+    last = min(points, default=0)
+    if last == max(points, default=0):
+        return []
+    return [(node, score - last) for node, score in zip(nodes, points, strict=True) if score > last]
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class _Table(dict[tuple[int, ...], int]):
 
     def __init__(self, weights: Weights) -> None:
         super().__init__()
-        self.columns: list[int] = []
+        self.columns: list[Lanes] = []
         self._weights = weights
         self._parts: list[_Part] = []
 
@@ -93,17 +100,18 @@ class _Table(dict[tuple[int, ...], int]):
         """Add the columns for what a Pod needs of one NetworkConfig."""
         stock = snapshot.stocks.get(need.config) or Stock(snapshot.index)
         place = snapshot.places.get(need.network)
-        part = _Part(self._column(place.capacity.packed if place else 0), self._column(stock.attached.packed))
+        capacity = place.capacity if place else Lanes(snapshot.index)
+        part = _Part(self._column(capacity), self._column(stock.attached))
         for version, count in need.leased:
             family = stock.families.get(version)
             if family is not None and family.per_node:
-                part.own.append((self._column(family.taken.packed), family.total))
+                part.own.append((self._column(family.taken), family.total))
             elif family is not None:
-                part.shared.append((self._column(family.spare.packed), count))
+                part.shared.append((self._column(family.spare), count))
         self._parts.append(part)
 
-    def _column(self, packed: int) -> int:
-        self.columns.append(packed)
+    def _column(self, numbers: Lanes) -> int:
+        self.columns.append(numbers)
         return len(self.columns) - 1
 
     def __missing__(self, numbers: tuple[int, ...]) -> int:

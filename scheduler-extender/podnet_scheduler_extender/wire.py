@@ -6,6 +6,7 @@ null: what cannot be answered becomes a BadRequestError, never a crash. Called b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -57,22 +58,34 @@ class NodeList(msgspec.Struct, frozen=True):
     items: list[msgspec.Raw] | None = None
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class Args(msgspec.Struct, frozen=True, rename="pascal"):
     """ExtenderArgs: of filter and prioritize."""
 
     pod: Pod | None = None
     nodes: NodeList | None = None
-    node_names: list[str] | None = None
+    node_names: msgspec.Raw = _NULL
+    """A list of strings as it stands in the request; ``named_nodes`` reads it."""
+
+    def says(self, names: bytes) -> bool:
+        """Whether the request is about exactly these names, in this order."""
+        return self.nodes is None and bytes(self.node_names) == names
 
 
-class FilterResult(msgspec.Struct, frozen=True, rename="pascal"):
-    """ExtenderFilterResult. ``error`` stays empty: it is for failures, not for "no node"."""
+@dataclass(frozen=True)
+class FilterResult:
+    """ExtenderFilterResult. Its Error stays empty: it is for failures, not for "no node".
 
-    node_names: list[str] | None = None
-    nodes: NodeList | None = None
-    failed_nodes: dict[str, str] = {}
-    failed_and_unresolvable_nodes: dict[str, str] = {}
-    error: str = ""
+    ``names`` is ``node_names`` as JSON: what kube-scheduler posts to /prioritize next is the same text.
+    """
+
+    node_names: list[str] | None
+    nodes: NodeList | None
+    failed_nodes: dict[str, str]
+    failed_and_unresolvable_nodes: dict[str, str]
+    names: bytes
 
 
 class HostPriority(msgspec.Struct, frozen=True, rename="pascal"):
@@ -148,9 +161,23 @@ def pod_of(args: Args | PreemptionArgs) -> Pod:
 
 def named_nodes(args: Args) -> list[str]:
     """The names of the nodes asked about. Raises BadRequestError."""
-    if args.node_names is not None or args.nodes is None:
-        return args.node_names or []
+    if args.nodes is None or _has_names(args):
+        return _names(bytes(args.node_names))
     return [name for name, _ in _items(args.nodes)]
+
+
+def _has_names(args: Args) -> bool:
+    return bytes(args.node_names) != b"null"
+
+
+def _names(text: bytes) -> list[str]:
+    try:
+        return _NAMES.decode(text) or []
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequestError(f"cannot read the NodeNames of kube-scheduler's request: {error}") from error
+
+
+_NAMES = msgspec.json.Decoder(list[str] | None)
 
 
 def _items(nodes: NodeList) -> list[tuple[str, msgspec.Raw]]:
@@ -160,13 +187,17 @@ def _items(nodes: NodeList) -> list[tuple[str, msgspec.Raw]]:
         raise BadRequestError(f"cannot read the Nodes of kube-scheduler's request: {error}") from error
 
 
-def answer(args: Args, fitting: list[str], failed: dict[str, str], unresolvable: dict[str, str]) -> FilterResult:
-    """The answer in the form of the question: names for names, Nodes for Nodes."""
-    if args.node_names is not None or args.nodes is None:
-        return FilterResult(fitting, None, failed, unresolvable)
+def answer(
+    args: Args, fitting: list[str], failed: dict[str, str], unresolvable: dict[str, str], *, whole: bool = False
+) -> FilterResult:
+    """The answer in the form of the question: names for names, Nodes for Nodes. Where ``whole``, all that were
+    asked about fit, and their names go back as they came."""
+    if args.nodes is None or _has_names(args):
+        names = bytes(args.node_names) if whole and fitting else orjson.dumps(fitting)
+        return FilterResult(fitting, None, failed, unresolvable, names)
     kept = set(fitting)
     nodes = NodeList([raw for name, raw in _items(args.nodes) if name in kept])
-    return FilterResult(None, nodes, failed, unresolvable)
+    return FilterResult(None, nodes, failed, unresolvable, b"null")
 
 
 def encode(answer: FilterResult | PreemptionResult | list[HostPriority]) -> bytes:
@@ -174,10 +205,10 @@ def encode(answer: FilterResult | PreemptionResult | list[HostPriority]) -> byte
     if not isinstance(answer, FilterResult):
         return msgspec.json.encode(answer)
     fields = {
-        "NodeNames": answer.node_names,
+        "NodeNames": orjson.Fragment(answer.names),
         "Nodes": orjson.Fragment(msgspec.json.encode(answer.nodes)),
         "FailedNodes": answer.failed_nodes,
         "FailedAndUnresolvableNodes": answer.failed_and_unresolvable_nodes,
-        "Error": answer.error,
+        "Error": "",
     }
     return orjson.dumps(fields)

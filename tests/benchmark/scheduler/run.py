@@ -241,7 +241,7 @@ def table(measured: list[Row]) -> str:
 
 async def run(args: argparse.Namespace) -> list[Row]:
     """All rounds."""
-    measured = rows()
+    measured = [row for row in rows() if not args.only or any(word in row.name for word in args.only)]
     async with planes.plane() as control:
         await control.network(Network(capacity=1000, range=POOL))
         started = time.monotonic()
@@ -263,6 +263,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=1000)
     parser.add_argument("--pods", type=int, default=2000, help="for each row, in all rounds together")
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--only", nargs="*", help="parts of the names of rows; the first one is the baseline")
     parser.add_argument(
         "--percentage", type=int, default=0, help="percentageOfNodesToScore; 0: kube-scheduler's default"
     )

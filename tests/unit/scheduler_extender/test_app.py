@@ -87,7 +87,7 @@ async def test_nodes_without_items(client: Client) -> None:
 async def test_prioritize_is_a_bare_list(cluster: Cluster, client: Client) -> None:
     cluster.pod("one", ["blue"], node="b")
     answer = await post(client, "prioritize", {"Pod": pod(), "NodeNames": ["a", "b"]})
-    assert answer == [{"Host": "a", "Score": 10}, {"Host": "b", "Score": 6}]
+    assert answer == [{"Host": "a", "Score": 4}]
 
 
 async def test_preempt_leaves_out_nodes_that_victims_do_not_free(cluster: Cluster, client: Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -40,7 +42,6 @@ def why(cluster: Cluster, networks: list[Any], nodes: list[str] = ABC, pod: str 
         assert texts[text].static
         refused[node] = texts[text]
     assert not any(r.static for node, r in refused.items() if node in answer.failed_nodes)
-    assert answer.error == ""
     return dict.fromkeys(answer.node_names or []) | refused
 
 
@@ -285,3 +286,26 @@ def test_a_resolution_says_which_objects_it_rests_on(cluster: Cluster) -> None:
         ("PodNetwork", "", "gone"),
     }
     assert [fault.message for fault in found.faults] == ["PodNetwork gone does not exist"]
+
+
+def test_where_one_place_is_left_a_pod_in_flight_leaves_nodes_for_the_next() -> None:
+    cluster = Cluster()
+    cluster.config("tight")
+    cluster.network("tight")
+    nodes = [f"n{number}" for number in range(40)]
+    for number, node in enumerate(nodes):
+        cluster.node(node, "tight", capacity=2 if number < 3 else 1)
+    told = [set(cluster.fitting("p0", ["tight"], nodes))]
+    assert len(told[0]) == 3 + 4
+    assert {"n0", "n1", "n2"} < told[0]
+    while found := set(cluster.fitting(f"p{len(told)}", ["tight"], nodes)):
+        told.append(found)
+    assert len(told) == 10
+    assert Counter(itertools.chain(*told)) == Counter(nodes) + Counter(nodes[:3])
+
+
+def test_of_few_nodes_with_one_place_all_are_told(cluster: Cluster) -> None:
+    nodes = ["a", "b", "c", "d"]
+    for node in nodes:
+        cluster.node(node, "blue", capacity=1)
+    assert cluster.fitting("p", ["blue"], nodes) == nodes

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from podnet_scheduler_extender import main
-from podnet_scheduler_extender.fake import Cluster, request
+from podnet_scheduler_extender import main, score
+from podnet_scheduler_extender.fake import NAMESPACE, Cluster, listed, request
 
 
 @pytest.fixture
@@ -20,8 +20,15 @@ def cluster() -> Cluster:
 
 
 def scores(cluster: Cluster, networks: list[str], nodes: str = "ab") -> dict[str, int]:
-    found = cluster.extender.prioritize(request("new", networks, list(nodes)))
-    return {entry.host: entry.score for entry in found}
+    found = cluster.state.resolve(NAMESPACE, listed(networks))
+    snapshot = cluster.state.snapshot
+    asked = snapshot.index.select(list(nodes))
+    return dict(zip(*score.scores(found.demand, asked, snapshot, cluster.extender.weights), strict=True))
+
+
+def leads(cluster: Cluster, networks: list[str], nodes: str = "ab") -> dict[str, int]:
+    answer = cluster.extender.prioritize(request("new", networks, list(nodes)))
+    return {entry.host: entry.score for entry in answer}
 
 
 def test_free_attachments(cluster: Cluster) -> None:
@@ -35,6 +42,29 @@ def test_free_attachments(cluster: Cluster) -> None:
 def test_a_block_with_free_addresses(cluster: Cluster) -> None:
     cluster.block("blue", "10.0.0.0/28", "b")
     assert scores(cluster, ["blue"]) == {"a": 8, "b": 10}
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_kube_scheduler_is_told_only_who_is_ahead(cluster: Cluster, asked_before: bool) -> None:
+    """It adds what we say to its own scores; the same for all, or 0, changes nothing."""
+    cluster.block("blue", "10.0.0.0/28", "b")
+    if asked_before:
+        assert cluster.fitting("new", ["blue"], "ab") == ["a", "b"]
+    assert leads(cluster, ["blue"]) == {"b": 2}
+    assert leads(cluster, ["blue"], "b") == {}
+    cluster.block("blue", "10.0.0.16/28", "a")
+    assert leads(cluster, ["blue"]) == {}
+
+
+def test_what_was_answered_before_is_not_taken_for_other_nodes(cluster: Cluster) -> None:
+    """The lanes of nodes that are gone are given to others."""
+    cluster.block("blue", "10.0.0.0/28", "b")
+    cluster.fitting("new", ["blue"], "ab")
+    cluster.remove_node("b")
+    cluster.remove_node("a")
+    cluster.node("b", "blue", capacity=20)
+    cluster.node("a", "blue", capacity=20)
+    assert leads(cluster, ["blue"]) == {"b": 2}
 
 
 def test_addresses_of_the_node_itself(cluster: Cluster) -> None:
