@@ -21,7 +21,7 @@ PYTEST := $(RUN) pytest
 ROOMS := api kni-server scheduler-extender compat tests hack
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint generate unit nri apiserver scheduler netns e2e test bench bench-scheduler chaos image cluster-up cluster-down demo demo-down
+.PHONY: help setup lint generate unit nri apiserver scheduler netns vm e2e test bench bench-scheduler chaos image cluster-up cluster-down demo demo-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ apiserver: setup ## the example objects against a real API server
 scheduler: setup ## the extender with a real kube-scheduler and API server, killed on the way
 	$(PYTEST) tests/scheduler
 
+vm: setup ## those of them that this kernel cannot run, and SR-IOV, in a VM (root)
+	@$(HACK).vm test
+
 netns: setup ## tests against the real kernel, in network namespaces (root)
 	$(HACK).packages ip nft
 	$(PYTEST) tests/netns
@@ -64,7 +67,7 @@ e2e: setup ## tests in a real cluster of their own (KEEP=1 leaves it up)
 	$(PYTEST) tests/e2e
 
 test: setup ## all of these, and one summary
-	@$(HACK).parts lint unit nri apiserver scheduler netns e2e
+	@$(HACK).parts lint unit nri apiserver scheduler netns vm e2e
 
 bench: setup ## measurements against the kernel floor (root), written to build/bench.json
 	$(HACK).packages cc ip nft

@@ -2,7 +2,7 @@
 
 ``@pytest.mark.needs("root", "nft")`` skips a test by name and reason where something is missing. With CI=true a skip
 that root on a Linux machine could have run is a failure: there the machine is expected to have everything but what
-its kernel lacks.
+its kernel lacks. That runs in the VM, so a test must say it by a mark and not by a skip of its own.
 """
 
 import os
@@ -10,11 +10,22 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
-from podnet_tests import needs
+from podnet_tests import needs, virtual
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 CI = os.environ.get("CI", "").lower() == "true"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make vm` asks for."""
+    virtual.add_options(parser)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """After the other hooks have put their marks."""
+    virtual.select(config, items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -28,7 +39,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turns the skip of a test without a good reason into a failure."""
-    return _judged((yield), item.nodeid)
+    report = _judged((yield), item.nodeid)
+    if report.skipped and needs.is_left_to_vm(_reason(report)) and not virtual.left_to_vm(item):
+        report.outcome = "failed"
+        report.longrepr = f"cannot leave {item.nodeid} to the VM ({_reason(report)}): no mark `needs` says so"
+    virtual.note(item.config, report)
+    return report
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,7 @@ PACKAGE_OF = {
     "mmdebstrap": "mmdebstrap",
     "modprobe": "kmod",
     "nft": "nftables",
+    "setpriv": "util-linux",
     "tar": "tar",
 }
 # Debian's own Go is too old for today's Kubernetes, and a user's choice of toolchain is theirs.

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from podnet_api import kni, multinetwork, names, reasons
+from podnet_api import kni, multinetwork, names, pools, reasons
 from podnet_api.meta import Condition, ObjectMeta, ParametersRef
 from podnet_kni_server import attach
-from podnet_kni_server.blocks import Blocks, FakeBlockApi
+from podnet_kni_server.block_api import FakeBlockApi
+from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.fake import FakeDatapath
 from podnet_kni_server.datapath.model import NodeLinkState
@@ -77,6 +78,9 @@ class World:
     def add(self, config: kni.NetworkConfig, *networks: multinetwork.PodNetwork) -> None:
         """Add a NetworkConfig and its PodNetworks (one of the same name unless told otherwise)."""
         self.configs[config.metadata.name] = config
+        pool = pools.pool_of(config)
+        if pool is not None:
+            self.api.pools[config.metadata.name] = pool
         for network in networks or (pod_network(config.metadata.name),):
             self.networks[network.metadata.name] = network
 

@@ -5,7 +5,10 @@ cluster     a local cluster answers, or can be made
 apiserver   kube-apiserver and etcd are there, or can be built
 go          the Go toolchain
 ip, nft     programs
-a link kind of Linux, e.g. vlan: the kernel can make one
+a link kind of Linux, e.g. vlan: the kernel can make one (bridge-vlan: a bridge that filters VLANs)
+vm          the VM of `make vm`, e.g. for its network cards with virtual functions
+
+What the kernel lacks is no loss: `make vm` runs the tests that need it in a VM that has everything.
 """
 
 import functools
@@ -16,12 +19,14 @@ from collections.abc import Callable
 
 from podnet_hack import packages, paths
 from podnet_hack.localcluster import components, engine
+from podnet_hack.vm import runner
 
 KERNEL_LACKS = "kernel lacks "
 """How the reason of a skip begins that even root cannot help."""
+ONLY_VM = "runs in the VM: make vm"
 LINK_KINDS = frozenset(
     (
-        *("bond", "bridge", "dummy", "geneve", "gre", "ifb", "ipvlan", "ipvtap"),
+        *("bond", "bridge", "bridge-vlan", "dummy", "geneve", "gre", "ifb", "ipvlan", "ipvtap"),
         *("macvlan", "macvtap", "veth", "vlan", "vrf", "vxlan", "wireguard"),
     )
 )
@@ -42,9 +47,25 @@ def skip_fault(reason: str, *, ci: bool) -> str:
     """What is wrong with a skip for ``reason``; empty when it is acceptable."""
     if not reason or reason == "unconditional skip":
         return "a skip must say what is missing"
-    if ci and not reason.startswith(KERNEL_LACKS):
+    if inside_vm():
+        return "the VM has everything"
+    if ci and not is_left_to_vm(reason):
         return "with CI=true everything runs that root on Linux can run"
     return ""
+
+
+def is_left_to_vm(reason: str) -> bool:
+    """Whether a test that is skipped here for this reason runs in the VM."""
+    return reason.startswith(KERNEL_LACKS) or reason == ONLY_VM
+
+
+def inside_vm() -> bool:
+    """Whether this is the VM."""
+    return runner.INSIDE in os.environ
+
+
+def _vm() -> str:
+    return "" if inside_vm() else ONLY_VM
 
 
 def _root() -> str:
@@ -76,6 +97,7 @@ def _kernel_makes(kind: str) -> bool:
 def _arguments(kind: str) -> str:
     over = {"ipvlan", "ipvtap", "macvlan", "macvtap", "vlan"}
     extra = {
+        "bridge-vlan": "vlan_filtering 1",
         "geneve": "id 1 remote 192.0.2.1",
         "gre": "remote 192.0.2.1",
         "vlan": "id 1",
@@ -83,7 +105,7 @@ def _arguments(kind: str) -> str:
         "vxlan": "id 1 dstport 4789",
     }
     link = "link up0 " if kind in over else ""
-    return f"{link}name probe type {kind} {extra.get(kind, '')}"
+    return f"{link}name probe type {kind.partition('-')[0]} {extra.get(kind, '')}"
 
 
-_CHECKS: dict[str, Callable[[], str]] = {"root": _root, "cluster": _cluster, "apiserver": _apiserver}
+_CHECKS: dict[str, Callable[[], str]] = {"root": _root, "cluster": _cluster, "apiserver": _apiserver, "vm": _vm}

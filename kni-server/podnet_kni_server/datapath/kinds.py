@@ -43,6 +43,8 @@ def _try(channel: Channel, kind: str) -> str:
         channel.run(request)
     except NetlinkError as error:
         return f"kernel lacks {kind}" if error.errno == errno.EOPNOTSUPP else str(error)
+    if kind in _UPON_LOWER:
+        channel.run(links.delete_named(f"x{kind}"))  # a link with a macvlan takes no ipvlan
     return ""
 
 
