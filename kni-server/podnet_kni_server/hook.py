@@ -9,29 +9,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from podnet_api import names
 from podnet_api.errors import PodnetError
 
+from podnet_kni_server import status
 from podnet_kni_server.attach import Core
 from podnet_kni_server.nri import errors, types
-from podnet_kni_server.records import Sandbox
+from podnet_kni_server.records import Record, Sandbox
 
 log = logging.getLogger(__name__)
 
-STATUS_PATH = "/etc/podnet/networks.json"
-"""Where a container finds its networks."""
+STATUS_DIRECTORY = "/etc/podnet"
+"""Where a container finds its networks: networks.json in it."""
+
+
+class Files(Protocol):
+    """Where the host keeps what the containers of a sandbox see."""
+
+    def directory(self, sandbox: str) -> Path: ...
+    def tidy(self, known: Collection[str]) -> None: ...
 
 
 class Hook:
-    """nri.events.Handler. ``file`` is where the host keeps the status file of a sandbox."""
+    """nri.events.Handler. ``now`` gives a sandbox the list that its Pod has now: what the runtime tells is as it was
+    when the sandbox was made, also after a restart of either."""
 
-    def __init__(self, core: Core, file: Callable[[str], Path]) -> None:
+    def __init__(self, core: Core, files: Files, now: Callable[[Sandbox], Sandbox] = lambda sandbox: sandbox) -> None:
         self._core = core
-        self._file = file
+        self._files = files
+        self._now = now
         self.synchronized = asyncio.Event()
+        self.sandboxes: dict[str, Sandbox] = {}
+        """All that live, by id, as the runtime told of them."""
 
     async def configured(self, runtime: str, version: str, request_timeout: float) -> None:
         """The runtime took us in."""
@@ -39,9 +52,12 @@ class Hook:
 
     async def synchronize(self, pods: Sequence[types.PodSandbox], containers: Sequence[types.Container]) -> None:
         """Bring records and kernel in line with what runs now."""
-        alive = [_sandbox(pod) for pod in pods]
         log.info("synchronizing with %d sandboxes and %d containers", len(pods), len(containers))
-        await self._core.reconcile([s for s in alive if s.host_network or (s.netns and os.path.exists(s.netns))])  # noqa: ASYNC240 (a stat on a tmpfs)
+        found = [_sandbox(pod) for pod in pods]
+        alive = [s for s in found if s.host_network or (s.netns and os.path.exists(s.netns))]  # noqa: ASYNC240 (a stat on a tmpfs)
+        self.sandboxes = {sandbox.id: sandbox for sandbox in alive}
+        await self._core.reconcile([self._now(sandbox) for sandbox in alive])
+        self._files.tidy({record.sandbox for record in self._core.records()})
         self.synchronized.set()
 
     async def run_pod_sandbox(self, pod: types.PodSandbox) -> None:
@@ -50,14 +66,17 @@ class Hook:
 
     async def create_container(self, pod: types.PodSandbox, container: types.Container) -> types.Adjustment:
         """The gate: attach what is missing, else deny the container; then show it the Pod's networks."""
-        if names.NETWORKS_ANNOTATION not in pod.annotations:
-            return types.Adjustment()
         await self._attach(pod)
-        source = self._file(pod.id)
-        if not source.exists():
-            return types.Adjustment()
-        mount = types.Mount(STATUS_PATH, "bind", str(source), ("bind", "ro"))
-        return types.Adjustment(mounts=(mount,))
+        record = self._core.record(pod.id)
+        return self._shown(record, container) if record else types.Adjustment()
+
+    def _shown(self, record: Record, container: types.Container) -> types.Adjustment:
+        """What the user set stays as it is."""
+        mounts = [types.Mount(STATUS_DIRECTORY, "bind", str(self._files.directory(record.sandbox)), ("rbind", "ro"))]
+        if any(mount.destination.rstrip("/") == STATUS_DIRECTORY for mount in container.mounts):
+            mounts = []
+        own = status.environment(record)
+        return types.Adjustment(tuple(mounts), {key: own[key] for key in own if key not in container.env})
 
     async def stop_pod_sandbox(self, pod: types.PodSandbox) -> None:
         """Detach; the namespace may be gone already."""
@@ -68,15 +87,19 @@ class Hook:
         await self._detach(pod)
 
     async def _attach(self, pod: types.PodSandbox) -> None:
-        if names.NETWORKS_ANNOTATION not in pod.annotations:
+        told = _sandbox(pod)
+        self.sandboxes[pod.id] = told
+        sandbox = self._now(told)
+        if names.NETWORKS_ANNOTATION not in sandbox.annotations and self._core.record(pod.id) is None:
             return
         try:
-            await self._core.attach(_sandbox(pod))
+            await self._core.attach(sandbox)
         except PodnetError as error:
             log.warning("refused sandbox %s: %s", pod.id, error)
             raise errors.HookRefused(str(error)) from error
 
     async def _detach(self, pod: types.PodSandbox) -> None:
+        self.sandboxes.pop(pod.id, None)
         try:
             await self._core.detach(pod.id)
         except PodnetError as error:

@@ -128,7 +128,7 @@ class _Program:
                 self._publisher.attached, self._publisher.failed, self._publisher.forgotten, self._node.touch
             ),
         )
-        self._hook = Hook(self._core, self._publisher.file)
+        self._hook = Hook(self._core, self._publisher)
         self._not_ready = "the caches are not filled yet"
         self._probes = Probes(args.probes, lambda: self._not_ready)
         self._server = Server(args.run_dir / "kni.sock", Service(self._core, self._node))

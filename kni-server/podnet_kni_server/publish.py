@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import Awaitable, Callable
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from podnet_kni_server.records import Record, Sandbox
 log = logging.getLogger(__name__)
 
 MANAGER = names.FIELD_MANAGER_PREFIX + "kni"
+FILE = "networks.json"
 _PAUSES = (0.2, 15.0)
 PodOf = Callable[[str, str], core.Pod | None]
 """From namespace and name to the Pod as the watch last showed it."""
@@ -48,16 +51,29 @@ class Publisher:
         self._said: dict[str, str] = {}
         self._wake = asyncio.Event()
 
-    def file(self, sandbox: str) -> Path:
-        """The file with the networks of a sandbox."""
-        return self._directory / f"{sandbox}.json"
+    def directory(self, sandbox: str) -> Path:
+        """Where the containers of a sandbox see its networks. A directory, because a file that is mounted by
+        itself stays the old one when it is replaced."""
+        return self._directory / sandbox
 
     def attached(self, record: Record) -> None:
         """Core hook: ``record`` is attached. The file is there when this returns; the API learns later."""
-        self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-        self.file(record.sandbox).write_bytes(status.file(record))
+        self._show(record)
         self._said.pop(record.uid, None)
         self._put(record.uid, lambda: self._attached(record))
+
+    def _show(self, record: Record) -> None:
+        place = self.directory(record.sandbox)
+        place.mkdir(mode=0o755, parents=True, exist_ok=True)
+        text, temporary = status.file(record), place / ".networks.json"
+        temporary.write_bytes(text)
+        os.replace(temporary, place / FILE)
+
+    def tidy(self, known: Collection[str]) -> None:
+        """Drop what a killed server left of sandboxes that are not ``known`` any more."""
+        for place in self._directory.glob("*"):
+            if place.is_dir() and place.name not in known:
+                shutil.rmtree(place, ignore_errors=True)
 
     def failed(self, sandbox: Sandbox, error: PodnetError) -> None:
         """Core hook: attaching failed. Said once for each reason: the kubelet tries again and again."""
@@ -69,7 +85,7 @@ class Publisher:
 
     def forgotten(self, record: Record) -> None:
         """Core hook: the sandbox is gone."""
-        self.file(record.sandbox).unlink(missing_ok=True)
+        shutil.rmtree(self.directory(record.sandbox), ignore_errors=True)
         self._said.pop(record.uid, None)
 
     def _put(self, uid: str, make: _Make) -> None:

@@ -7,6 +7,7 @@ between two that belong together; an apply leaves the kubelet's own conditions a
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -123,3 +124,27 @@ def _body(namespace: str, name: str, uid: str, value: str, reason: str, message:
 def file(record: Record) -> bytes:
     """What a process in the Pod reads before its first line runs (KEP-3698, requirement 17)."""
     return msgspec.json.format(msgspec.json.encode(networks(record)), indent=2) + b"\n"
+
+
+def environment(record: Record) -> dict[str, str]:
+    """The same for programs that read no file: PODNET_INTERFACES, and for each interface PODNET_<NAME>_NETWORK,
+    _IPV4, _IPV6 (the first of each), _MAC, _MTU and _GATEWAY4, _GATEWAY6, as far as it has them.
+
+    <NAME> is the interface's in capitals with ``_`` for what a variable's name cannot have. Variables are as they
+    were when the container was made: what changes on a running Pod is in the file alone.
+    """
+    found = {"PODNET_INTERFACES": " ".join(interface.link.name for interface in record.interfaces)}
+    for interface in record.interfaces:
+        prefix = "PODNET_" + re.sub(r"[^A-Z0-9]", "_", interface.link.name.upper())
+        for key, value in _variables(interface).items():
+            found.setdefault(f"{prefix}_{key}", value)
+    return found
+
+
+def _variables(interface: InterfaceRecord) -> dict[str, str]:
+    values = {"NETWORK": interface.network, "MAC": interface.link.mac, "MTU": str(interface.link.mtu or "")}
+    for version in (4, 6):
+        own = [a.ip for text in interface.link.addresses if (a := ipaddress.ip_interface(text)).version == version]
+        hops = [g for text in interface.gateways if (g := ipaddress.ip_address(text)).version == version]
+        values |= {f"IPV{version}": str(own[0]) if own else "", f"GATEWAY{version}": str(hops[0]) if hops else ""}
+    return {key: value for key, value in values.items() if value}
