@@ -109,12 +109,15 @@ class ApiServer:
         dry_run: bool = False,
         accept: str = "application/json",
         query: dict[str, str] | None = None,
+        as_user: str = "",
     ) -> Answer:
-        """One request as administrator, with strict fields; errors are answers, too."""
+        """One request as administrator or as whom he plays, with strict fields; errors are answers, too."""
         asked_for = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {}), **(query or {})}
         url = f"{self.url}{path}?{urllib.parse.urlencode(asked_for)}"
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind, "Accept": accept}
+        if as_user:
+            headers["Impersonate-User"] = as_user
         data = None if body is None else json.dumps(body).encode()
         asked = urllib.request.Request(url, data, headers, method=method)
         tls = ssl.create_default_context(cadata=self.authority.decode())

@@ -14,6 +14,8 @@ from podnet_api.meta import Resource
 SERVICE = "podnet-webhook"
 NAMESPACE = "podnet-system"
 SECRET = "podnet-webhook-certs"
+LET_OUT = "none"
+"""Value of the Pod label names.NAMESPACE_NETWORKS that lets a Pod out."""
 PORT = 8443
 
 PODS = f"pods.{names.GROUP}"
@@ -22,6 +24,7 @@ OBJECTS = f"objects.{names.GROUP}"
 """Name of the ValidatingWebhookConfiguration."""
 
 MUTATE_PODS = "/mutate-pods"
+MUTATE_BY_NAMESPACE = "/mutate-pods-by-namespace"
 VALIDATE_PODS = "/validate-pods"
 VALIDATE_OBJECTS = "/validate-objects"
 VALIDATE_TEMPLATES = "/validate-templates"
@@ -34,6 +37,10 @@ _CREATED_WITH = {
     "name": "created-with-networks",
     "expression": "request.operation != 'CREATE' || "
     f"(has(object.metadata.annotations) && '{_KEY}' in object.metadata.annotations)",
+}
+_CREATED_WITHOUT = {
+    "name": "created-without-networks",
+    "expression": f"!object.metadata.?annotations[?'{_KEY}'].hasValue() && !object.spec.?hostNetwork.orValue(false)",
 }
 # '-' stands for absence: it is no list, so no list is taken for it.
 _CHANGED = {
@@ -60,7 +67,19 @@ def mutating(service: str = SERVICE, namespace: str = NAMESPACE) -> dict[str, An
     rules = [_rule("", "v1", ["pods"], ["CREATE", "UPDATE"])]
     webhook = _webhook(f"mutate.{PODS}", MUTATE_PODS, service, namespace, rules, [_CREATED_WITH, _CHANGED])
     webhook["reinvocationPolicy"] = "IfNeeded"  # compat's webhook may write the list after we were asked
-    return _configuration("MutatingWebhookConfiguration", PODS, [webhook])
+    return _configuration("MutatingWebhookConfiguration", PODS, [_by_namespace(service, namespace), webhook])
+
+
+def _by_namespace(service: str, namespace: str) -> dict[str, Any]:
+    """Pods without a list, in Namespaces that have one for them; no other Namespace can be held up by it."""
+    rules = [_rule("", "v1", ["pods"], ["CREATE"])]
+    name = f"by-namespace.{PODS}"
+    webhook = _webhook(name, MUTATE_BY_NAMESPACE, service, namespace, rules, [_CREATED_WITHOUT])
+    label = names.NAMESPACE_NETWORKS
+    webhook["namespaceSelector"] = {"matchExpressions": [{"key": label, "operator": "Exists"}]}
+    let_out = {"key": label, "operator": "NotIn", "values": [LET_OUT]}
+    webhook["objectSelector"] = {"matchExpressions": [let_out]}
+    return webhook
 
 
 def validating(service: str = SERVICE, namespace: str = NAMESPACE) -> dict[str, Any]:

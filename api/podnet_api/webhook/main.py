@@ -1,10 +1,10 @@
 """The program podnet-webhook.
 
-RBAC, cluster-wide: get, list, watch of podnetworks, podnetworkattachments (multinetwork.x-k8s.io);
-list, watch of mutatingwebhookconfigurations, validatingwebhookconfigurations
-(admissionregistration.k8s.io), and patch of those named pods.multinetwork.x-k8s.io and
-objects.multinetwork.x-k8s.io. In its namespace: create of secrets; get, patch of the Secret
-podnet-webhook-certs. Replicas: any number.
+RBAC, cluster-wide: get, list, watch of podnetworks, podnetworkattachments (multinetwork.x-k8s.io) and of
+namespaces; create of subjectaccessreviews (authorization.k8s.io); list, watch of
+mutatingwebhookconfigurations, validatingwebhookconfigurations (admissionregistration.k8s.io), and patch of
+those named pods.multinetwork.x-k8s.io and objects.multinetwork.x-k8s.io. In its namespace: create of
+secrets; get, patch of the Secret podnet-webhook-certs. Replicas: any number.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
-from podnet_api import admission, multinetwork, program
+from podnet_api import admission, core, multinetwork, names, program
 from podnet_api.admission import Allow, Deny, Request
+from podnet_api.faults import Fault
 from podnet_api.kube import Cache, Client, Credentials
-from podnet_api.webhook import configurations, objects, pods, templates
+from podnet_api.webhook import access, configurations, namespaces, objects, pods, templates
 
 
 class Webhook:
@@ -25,25 +27,59 @@ class Webhook:
     def __init__(self, client: Client) -> None:
         self.networks = Cache(client, multinetwork.PodNetwork)
         self.attachments = Cache(client, multinetwork.PodNetworkAttachment)
+        self.namespaces = Cache(client, core.Namespace)
+        self._client = client
+        self._access = access.Access(client)
 
     async def mutate_pods(self, request: Request) -> Allow | Deny:
         """A Pod that is created or whose list changes."""
         if request.operation == "UPDATE":
             return pods.updated(request.object, request.old_object or {})
-        answer = pods.created(request.object, lambda name: self._network_of(request.namespace, name))
-        return answer if isinstance(answer, Allow) else Deny("Pod", request.name, answer)
+        resolve = self._resolver(request)
+        return await self._permitted(request, request.object, pods.created(request.object, resolve))
+
+    async def mutate_by_namespace(self, request: Request) -> Allow | Deny:
+        """A Pod that is created without a list, where its Namespace has one."""
+        namespace = await self._namespace(request.namespace)
+        text = namespaces.text_for(request.object, namespace)
+        if not text:
+            return Allow()
+        pod = namespaces.with_list(request.object, text)
+        given = await self._permitted(request, pod, pods.created(pod, self._resolver(request)))
+        return namespaces.answer(request.object, text, request.namespace, given)
+
+    async def _namespace(self, name: str) -> core.Namespace:
+        """The API server has seen its label, the cache perhaps not yet. Raises KubeError."""
+        found = self.namespaces.get(name)
+        if found is None or names.NAMESPACE_NETWORKS not in found.metadata.labels:
+            return await self._client.get(core.Namespace, name)
+        return found
+
+    async def _permitted(
+        self, request: Request, pod: dict[str, Any], answer: Allow | tuple[Fault, ...]
+    ) -> Allow | Deny:
+        """``answer``, if the networks of ``pod`` may be used."""
+        if isinstance(answer, Allow):
+            faults = tuple(await self._access.pod_faults(request, pods.wanted(pod, self._resolver(request))))
+            return Deny("Pod", request.name, faults) if faults else answer
+        return Deny("Pod", request.name, answer)
+
+    def _resolver(self, request: Request) -> pods.Resolve:
+        return lambda name: self._network_of(request.namespace, name)
 
     async def validate_pods(self, request: Request) -> Allow | Deny:
         """The same after all mutation: what direct writers and later webhooks did to the list."""
         if request.operation == "UPDATE":
             faults = pods.change_faults(request.object, request.old_object or {})
-        else:
-            faults = pods.final_faults(request.object, lambda name: self._network_of(request.namespace, name))
-        return Deny("Pod", request.name, faults) if faults else Allow()
+            return Deny("Pod", request.name, faults) if faults else Allow()
+        faults = pods.final_faults(request.object, self._resolver(request))
+        return await self._permitted(request, request.object, faults or Allow())
 
     async def validate_objects(self, request: Request) -> Allow | Deny:
         """Our own kinds."""
         faults = objects.faults(request.object, request.old_object, self._provider_of)
+        if not faults and request.operation == "CREATE" and request.object.get("kind") == "PodNetworkAttachment":
+            faults = tuple(await self._access.attachment_faults(request))
         return Deny(str(request.object.get("kind")), request.name, faults) if faults else Allow()
 
     async def validate_templates(self, request: Request) -> Allow | Deny:
@@ -65,8 +101,10 @@ async def run(client: Client, *, namespace: str, port: int) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(webhook.networks.run())
         group.create_task(webhook.attachments.run())
+        group.create_task(webhook.namespaces.run())
         await webhook.networks.synced.wait()
         await webhook.attachments.synced.wait()
+        await webhook.namespaces.synced.wait()
         await admission.serve(
             client,
             service=configurations.SERVICE,
@@ -76,6 +114,7 @@ async def run(client: Client, *, namespace: str, port: int) -> None:
             configurations=(configurations.PODS, configurations.OBJECTS),
             handlers={
                 configurations.MUTATE_PODS: webhook.mutate_pods,
+                configurations.MUTATE_BY_NAMESPACE: webhook.mutate_by_namespace,
                 configurations.VALIDATE_PODS: webhook.validate_pods,
                 configurations.VALIDATE_OBJECTS: webhook.validate_objects,
                 configurations.VALIDATE_TEMPLATES: webhook.validate_templates,

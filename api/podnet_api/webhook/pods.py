@@ -138,16 +138,29 @@ def change_faults(new: dict[str, Any], old: dict[str, Any]) -> tuple[Fault, ...]
     return (Fault(networks.PATH, FaultType.FORBIDDEN, "the list cannot change after creation: create another Pod"),)
 
 
+def wanted(pod: dict[str, Any], resolve: Resolve) -> list[tuple[str, str]]:
+    """Field path and PodNetwork of each entry of the Pod's list that is known and not the default network."""
+    text = text_of(pod)
+    found = [] if text is None else _places(explicit(text)[0], resolve)
+    return [(path, name) for path, _, name in found if name and name != names.DEFAULT_NETWORK]
+
+
+def _places(made: Explicit, resolve: Resolve) -> list[tuple[str, networks.Network, str]]:
+    """Field path, entry, and PodNetwork as far as it is known, of all entries but the default network's."""
+    return [
+        (f"{networks.PATH}[{i - made.added}]", n, n.pod_network_name or resolve(n.pod_network_attachment_name) or "")
+        for i, n in enumerate(made.entries)
+        if not n.is_default_network
+    ]
+
+
 def _resolved(made: Explicit, resolve: Resolve) -> tuple[list[str], list[Fault]]:
     """The PodNetworks that the Pod needs, as far as they are known: what is absent is active validation."""
     found, faults = [], []
-    for i, network in enumerate(made.entries):
-        if network.is_default_network:
-            continue
-        name = network.pod_network_name or resolve(network.pod_network_attachment_name)
+    for path, network, name in _places(made, resolve):
         if name == names.DEFAULT_NETWORK:
             message = "leads to the network default, which the cluster's own CNI attaches without parameters"
-            path = f"{networks.PATH}[{i - made.added}].podNetworkAttachmentName"
+            path += ".podNetworkAttachmentName"
             faults.append(Fault(path, FaultType.NOT_SUPPORTED, message, network.pod_network_attachment_name))
         elif name:
             found.append(name)
@@ -189,7 +202,12 @@ def _requesting(container: dict[str, Any]) -> dict[str, Any]:
 
 
 def _annotate(key: str, old: str, new: str) -> list[dict[str, Any]]:
-    return _set("/metadata/annotations/" + key.replace("~", "~0").replace("/", "~1"), old, new)
+    return _set(annotation_path(key), old, new)
+
+
+def annotation_path(key: str) -> str:
+    """JSON pointer (RFC 6901) of an annotation."""
+    return "/metadata/annotations/" + key.replace("~", "~0").replace("/", "~1")
 
 
 def _set(path: str, old: object, new: object) -> list[dict[str, Any]]:

@@ -69,6 +69,6 @@ def test_only_warnings_may_be_lost() -> None:
         "own.objects.multinetwork.x-k8s.io": "Fail",
         "templates.objects.multinetwork.x-k8s.io": "Ignore",
     }
-    [mutate] = configurations.mutating()["webhooks"]
+    [_, mutate] = configurations.mutating()["webhooks"]
     assert (mutate["failurePolicy"], mutate["reinvocationPolicy"]) == ("Fail", "IfNeeded")
     assert all(w["matchConditions"] for w in configurations.validating()["webhooks"])
