@@ -3,6 +3,7 @@
 PodnetError                 anything podnet itself raises
 ├── InvalidError            input that a user can correct; carries every fault with its field path
 ├── KubeError               the API server answered with an error or not at all
+│   ├── UnreachableError    no connection: what was asked has not been done
 │   ├── NotFoundError       404
 │   ├── ConflictError       409 on an update: the object changed meanwhile
 │   ├── AlreadyExistsError  409 on a create
@@ -40,6 +41,10 @@ class KubeError(PodnetError):
         super().__init__(message)
         self.code = code
         self.reason = reason
+
+
+class UnreachableError(KubeError):
+    """No connection was made: what was asked has certainly not been done."""
 
 
 class NotFoundError(KubeError):

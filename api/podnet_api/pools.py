@@ -5,7 +5,9 @@ left, validation refuses what does not fit.
 
 A block is an aligned subnet of a range; its usable addresses are those between the range's start and end
 that are not network or broadcast address, gateway or excluded. A range of fewer than 16 blocks is cut
-into single addresses, so that a small pool is not lost to the first nodes that come.
+into single addresses, so that a small pool is not lost to the first nodes that come; one with room for
+1,024 larger blocks into these, because claiming a block costs a write. What is sticky is cut into single
+addresses, as each of them may move from node to node.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _DEFAULT_BLOCK = {4: 28, 6: 124}
+_LARGE_BLOCK = {4: 26, 6: 122}
 _FEW_BLOCKS = 16
+_MANY_BLOCKS = 1024
 COUNT_LIMIT = 2**31
 """Counts of addresses end here: an IPv6 range holds more than anybody counts."""
 
@@ -83,14 +87,22 @@ class PoolRange:
         inside = address.version == self.version and self.first <= value <= self.last
         return inside and not any(a <= value <= b for a, b in self.gaps)
 
+    def reserves(self, address: Address) -> bool:
+        """Whether ``address`` is one that a Pod may have but only by asking for it."""
+        low, high = _bounds(self.network)
+        inside = address.version == self.version and low <= int(address) <= high
+        return inside and not self.gives(address) and address != self.gateway
+
 
 @dataclass(frozen=True)
 class Pool:
-    """The ranges of one NetworkConfig, in order. ``per_node``: every node gives the whole by itself."""
+    """The ranges of one NetworkConfig, in order. ``per_node``: every node gives the whole by itself;
+    ``sticky``: members of StatefulSets keep their addresses."""
 
     config: str
     ranges: tuple[PoolRange, ...]
     per_node: bool
+    sticky: bool = False
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -109,6 +121,18 @@ class Pool:
         """The range that can give ``address``."""
         return next((r for r in self.ranges if r.gives(address)), None)
 
+    def claim_of(self, address: Address) -> Network | None:
+        """The block to be claimed for the static ``address``; None when no Pod may have it.
+
+        One that lies in a subnet but is never leased (excluded, or before the start or behind the end) is a
+        block of its own, so that nodes do not hinder each other.
+        """
+        inside = self.range_of(address)
+        if inside is not None:
+            return inside.block_at(int(address))
+        free = any(r.reserves(address) for r in self.ranges)
+        return ipaddress.ip_network((address, address.max_prefixlen)) if free else None
+
     def usable(self, block: Network) -> int:
         """How many addresses of ``block`` can be given."""
         return min(COUNT_LIMIT, sum(r.usable(block) for r in self.of(block.version)))
@@ -123,7 +147,7 @@ def pool_of(config: kni.NetworkConfig) -> Pool | None:
     if ipam is None:
         return None
     ranges = tuple(_range(item, ipam) for item in ipam.ranges)
-    return Pool(config.metadata.name, ranges, ipam.scope == "node")
+    return Pool(config.metadata.name, ranges, ipam.scope == "node", ipam.sticky)
 
 
 def _range(item: kni.Range, ipam: kni.Ipam) -> PoolRange:
@@ -136,7 +160,8 @@ def _range(item: kni.Range, ipam: kni.Ipam) -> PoolRange:
     gaps = [(int(e[0]), int(e[-1])) for e in excluded if e.version == network.version]
     gaps += [(int(gateway), int(gateway))] if gateway else []
     asked = ipam.block_prefix4 if network.version == 4 else ipam.block_prefix6
-    return PoolRange(network, gateway, first, last, _merged(gaps), asked or _default_block(network, first, last))
+    block = network.max_prefixlen if ipam.sticky else asked or _default_block(network, first, last)
+    return PoolRange(network, gateway, first, last, _merged(gaps), block)
 
 
 def _bounds(network: Network) -> tuple[int, int]:
@@ -159,10 +184,16 @@ def _merged(gaps: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
 
 
 def _default_block(network: Network, first: int, last: int) -> int:
+    if _spanned(network, first, last, _LARGE_BLOCK[network.version]) >= _MANY_BLOCKS:
+        return _LARGE_BLOCK[network.version]
     prefix = _DEFAULT_BLOCK[network.version]
+    return prefix if _spanned(network, first, last, prefix) >= _FEW_BLOCKS else network.max_prefixlen
+
+
+def _spanned(network: Network, first: int, last: int, prefix: int) -> int:
+    """How many blocks of a prefix length lie between two addresses."""
     size = 1 << (network.max_prefixlen - prefix)
-    spanned = last // size - first // size + 1
-    return prefix if spanned >= _FEW_BLOCKS else network.max_prefixlen
+    return last // size - first // size + 1
 
 
 def block_name(config: str, block: Network) -> str:

@@ -28,6 +28,7 @@ from podnet_kni_server.datapath.model import Link, NodeLinkState, Observed
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.kinds.kind import Request
 from podnet_kni_server.leases import Holder, Leases
+from podnet_kni_server.macs import Macs
 from podnet_kni_server.records import InterfaceRecord, Record, Sandbox, State
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Core:
         self._store = store
         self._datapath = datapath
         self._hooks = hooks or Hooks()
+        self._macs = Macs()
         self._records: dict[str, Record] = {}
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
@@ -81,6 +83,7 @@ class Core:
             self._records[record.sandbox] = record
             for interface in record.interfaces:
                 holder = Holder(record.sandbox, interface.link.name, record.pod)
+                self._macs.adopt(interface.config, interface.link.mac, holder)
                 for text in [] if interface.link.kind == "cni" else interface.link.addresses:
                     self._leases.adopt(interface.config, ipaddress.ip_interface(text).ip, holder)
 
@@ -145,6 +148,9 @@ class Core:
             observed = await self._datapath.attach(netns, _links(record))
             record = _confirmed(record, observed)
             self._keep(record)
+            for interface in record.interfaces:
+                holder = Holder(record.sandbox, interface.link.name, record.pod)
+                self._macs.adopt(interface.config, interface.link.mac, holder)
         except BaseException:
             # Also on cancellation (the runtime's deadline): the clean-up itself must not be cancelled.
             await asyncio.shield(asyncio.ensure_future(self._undo(record)))
@@ -163,6 +169,8 @@ class Core:
             reason = f"{state.reason}: {state.message}" if state else "this node has not set it up"
             raise AttachError(f"cannot attach Pod {sandbox.pod} to PodNetwork {request.network}: {reason}")
         holder = Holder(sandbox.id, request.interface, sandbox.pod)
+        if request.own.mac:
+            self._macs.take(request.config.metadata.name, request.own.mac, holder)
         return plan.interface(sandbox, request, await self._lease(request, holder), state.mtu)
 
     async def _lease(self, request: Request, holder: Holder) -> list[pools.Address]:
@@ -192,6 +200,7 @@ class Core:
                 self._keep(msgspec.structs.replace(record, state=State.DETACHING))
             await self._datapath.detach(record.netns or None, _links(record))
         self._leases.release(record.sandbox)
+        self._macs.release(record.sandbox)
         self._records.pop(record.sandbox, None)
         self._store.remove(record.sandbox)
 

@@ -1,85 +1,37 @@
-"""Blocks: claiming parts of a pool for this node, and giving them back.
+"""Blocks: claiming parts of a pool for this node, and leasing addresses out of them.
 
 A claim is the creation of an IPBlock whose name follows from pool and CIDR: the API server lets one node
 win. Leases then come from memory, so that attaching waits for the API only when a node has nothing left.
-
 Claims are made when a Pod is bound to the node (ahead of its sandbox) and when few addresses are left;
-blocks without a lease go back after a while, single addresses soon.
+``claims`` knows what is ours and gives it back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
 
 from podnet_api import kni, pools
 from podnet_api.errors import AlreadyExistsError, KubeError
 from podnet_api.meta import ObjectMeta
 
+from podnet_kni_server.block_api import BlockApi
+from podnet_kni_server.claims import Claims
 from podnet_kni_server.errors import NoAddressError
 from podnet_kni_server.leases import Holder, Leases
+from podnet_kni_server.members import Members
 
 log = logging.getLogger(__name__)
 
 LOW_WATER = 4
 """Fewer free addresses than this in the blocks of a pool: claim another ahead of need."""
-IDLE_SECONDS = 60.0
-IDLE_SECONDS_SINGLE = 10.0
-_TIDY_SECONDS = 2.0
 _SPREAD = 8
 """After a lost race the next try picks among this many free blocks, so that racing nodes part."""
-
-
-class BlockApi(Protocol):
-    """Where IPBlocks are kept. The API server, or ``FakeBlockApi``."""
-
-    def known(self) -> Iterable[kni.IPBlock]:
-        """All blocks, from a watch cache."""
-
-    async def create(self, block: kni.IPBlock) -> None:
-        """Raises AlreadyExistsError when somebody has it, KubeError when nothing is known."""
-
-    async def delete(self, name: str) -> None:
-        """No error when it is gone."""
-
-    def pool_exists(self, config: str) -> bool:
-        """Whether the NetworkConfig ``config`` is there."""
-
-
-class FakeBlockApi:
-    """BlockApi in memory, shared by as many simulated nodes as a test wants."""
-
-    def __init__(self) -> None:
-        self.blocks: dict[str, kni.IPBlock] = {}
-        self.down = False
-        self.writes = 0
-        self.deleted_pools: set[str] = set()
-
-    def known(self) -> Iterable[kni.IPBlock]:
-        return list(self.blocks.values())
-
-    async def create(self, block: kni.IPBlock) -> None:
-        self._write()
-        await asyncio.sleep(0)
-        if block.metadata.name in self.blocks:
-            raise AlreadyExistsError(f"cannot create IPBlock {block.metadata.name}: it exists", 409)
-        self.blocks[block.metadata.name] = block
-
-    async def delete(self, name: str) -> None:
-        self._write()
-        self.blocks.pop(name, None)
-
-    def pool_exists(self, config: str) -> bool:
-        return config not in self.deleted_pools
-
-    def _write(self) -> None:
-        if self.down:
-            raise KubeError("cannot reach the API server: it is down")
-        self.writes += 1
+_network = functools.lru_cache(maxsize=65536)(ipaddress.ip_network)
 
 
 class Blocks:
@@ -89,21 +41,36 @@ class Blocks:
         self._node = node
         self._leases = leases
         self._api = api
-        self._changed = changed
+        self._claims = Claims(node, leases, api, changed, self.low)
+        self._members = Members(node, leases, api, self._claims)
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
-        self._idle_since: dict[tuple[str, pools.Network], float] = {}
-        self._pools: dict[str, pools.Pool] = {}
+        self._expected: dict[tuple[str, int], set[tuple[str, str]]] = {}
         self._ahead: asyncio.Queue[tuple[pools.Pool, int]] = asyncio.Queue()
-        self._lost: asyncio.Queue[kni.IPBlock] = asyncio.Queue()
 
     def adopt(self) -> None:
         """Take over the blocks that the API says are ours: after a start, before any lease."""
-        for block in self._api.known():
-            if block.spec.node_name == self._node:
-                self._leases.add_block(block.spec.network_config, ipaddress.ip_network(block.spec.cidr))
+        self._claims.adopt()
+
+    def seen(self, old: kni.IPBlock | None, new: kni.IPBlock | None) -> None:
+        """The watch of IPBlocks shows a change."""
+        self._claims.seen(old, new)
+
+    async def run(self) -> None:
+        """Claim ahead of need and what was lost, and give idle blocks back, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._claim_ahead(), name="claim ahead")
+            tasks.create_task(self._claims.run(), name="claims")
+
+    async def tidy(self, now: float) -> None:
+        """Give back the blocks that have been idle for long enough at loop time ``now``. Raises KubeError."""
+        await self._claims.tidy(now)
 
     async def lease(self, pool: pools.Pool, version: int, holder: Holder) -> pools.Address:
         """An address for ``holder``, claiming a block when none is free here. Raises NoAddressError."""
+        self._expected.get((pool.config, version), set()).discard((holder.pod, holder.interface))
+        member = self._api.member(holder.pod, holder.interface) if pool.sticky else None
+        if member is not None:
+            return await self._lease_kept(pool, version, member, holder)
         while (address := self._leases.take(pool, version, holder)) is None:
             await self._claim(pool, version, self._leases.free(pool, version))
         if self.low(pool, version):
@@ -112,46 +79,80 @@ class Blocks:
 
     async def lease_exact(self, pool: pools.Pool, address: pools.Address, holder: Holder) -> None:
         """Lease a static address: its block must be ours or nobody's. Raises NoAddressError naming the holder."""
-        held_range = pool.range_of(address)
-        if held_range is None:
+        block = pool.claim_of(address)
+        if block is None:
             raise NoAddressError(f"cannot give {address} to Pod {holder.pod}: no range of {pool.config} gives it")
-        if not pool.per_node and not any(address in b for b in self._leases.blocks(pool.config)):
-            await self._claim_exact(pool, held_range.block_at(int(address)), holder)
+        if not pool.per_node and not self._holds(pool, address):
+            await self._claim_exact(pool, block, address, holder)
         self._leases.take_exact(pool, address, holder)
+
+    def _holds(self, pool: pools.Pool, address: pools.Address) -> bool:
+        return any(address in block for block in self._leases.blocks(pool.config))
+
+    async def _lease_kept(self, pool: pools.Pool, version: int, member: kni.Member, holder: Holder) -> pools.Address:
+        """The address that is kept for a member of a StatefulSet; the first time, a new one."""
+        async with self._lock(pool, version):
+            kept = await self._members.find(pool, version, member)
+            block = kept or await self._claim_any(pool, version, member)
+        address = block.network_address
+        self._leases.take_exact(pool, address, holder)
+        return address
+
+    async def expect(self, pool: pools.Pool, version: int, holder: Holder) -> None:
+        """A Pod was bound to this node: claim ahead of its sandbox. Failures wait for the lease itself."""
+        try:
+            member = self._api.member(holder.pod, holder.interface) if pool.sticky else None
+            if member is not None:
+                async with self._lock(pool, version):
+                    if not await self._members.find(pool, version, member):
+                        await self._claim_any(pool, version, member)
+                return
+        except NoAddressError as error:
+            log.info("%s", error)
+            return
+        waiting = self._expected.setdefault((pool.config, version), set())
+        waiting.add((holder.pod, holder.interface))
+        await self.prepare(pool, version, len(waiting))
+
+    def forget(self, pod: str) -> None:
+        """The Pod ``pod`` (namespace/name) is gone: if its sandbox never came, its address is not awaited."""
+        for waiting in self._expected.values():
+            waiting -= {entry for entry in waiting if entry[0] == pod}
 
     async def prepare(self, pool: pools.Pool, version: int, count: int = 1) -> None:
         """Claim ahead of need until ``count`` addresses are free here; failures wait for the lease itself."""
-        self._pools[pool.config] = pool
         try:
             while (free := self._leases.free(pool, version)) < count:
                 await self._claim(pool, version, free)
         except NoAddressError as error:
             log.info("%s", error)
 
-    def low(self, pool: pools.Pool, version: int) -> bool:
-        """Whether another block should be claimed ahead of need. Single addresses are claimed per Pod."""
+    def low(self, pool: pools.Pool, version: int, without: int = 0) -> bool:
+        """Whether, ``without`` so many free ones, another block should be claimed ahead of need. Single
+        addresses are claimed per Pod."""
         whole = all(r.block < r.network.max_prefixlen for r in pool.of(version))
-        return not pool.per_node and whole and self._leases.free(pool, version) < LOW_WATER
+        return not pool.per_node and whole and self._leases.free(pool, version) - without < LOW_WATER
+
+    def _lock(self, pool: pools.Pool, version: int) -> asyncio.Lock:
+        return self._locks.setdefault((pool.config, version), asyncio.Lock())
 
     async def _claim(self, pool: pools.Pool, version: int, seen_free: int) -> None:
         """Claim one block, unless somebody else in this process has done so since ``seen_free`` was read."""
-        self._pools[pool.config] = pool
         if pool.per_node:
             raise _exhausted(pool, version)
-        async with self._locks.setdefault((pool.config, version), asyncio.Lock()):
-            if self._leases.free(pool, version) > seen_free:
-                return
-            await self._claim_any(pool, version)
+        async with self._lock(pool, version):
+            if self._leases.free(pool, version) <= seen_free:
+                await self._claim_any(pool, version)
 
-    async def _claim_any(self, pool: pools.Pool, version: int) -> None:
+    async def _claim_any(self, pool: pools.Pool, version: int, member: kni.Member | None = None) -> pools.Network:
         lost: set[pools.Network] = set()
         while True:
             block = self._choose(pool, version, lost)
             if block is None:
                 raise _exhausted(pool, version)
             try:
-                await self._create(pool, block)
-                return
+                await self._create(pool, block, member)
+                return block
             except AlreadyExistsError:
                 lost.add(block)
             except KubeError as error:
@@ -160,72 +161,49 @@ class Blocks:
 
     def _choose(self, pool: pools.Pool, version: int, lost: set[pools.Network]) -> pools.Network | None:
         """The lowest free block; after a lost race one of the lowest few, at random."""
-        taken = self._taken(pool) | lost
         found: list[pools.Network] = []
-        for block in _blocks(pool, version):
-            if block not in taken and not _overlaps(block, taken):
-                found.append(block)
-                if len(found) > (_SPREAD if lost else 0):
-                    break
+        for block in _free_blocks(pool, version, self._taken(pool) | lost):
+            found.append(block)
+            if len(found) > (_SPREAD if lost else 0):
+                break
         return random.choice(found) if found else None
 
     def _taken(self, pool: pools.Pool) -> set[pools.Network]:
-        known = {ipaddress.ip_network(b.spec.cidr) for b in self._api.known() if b.spec.network_config == pool.config}
-        return known | set(self._leases.blocks(pool.config))
+        known = {_network(b.spec.cidr) for b in self._api.known() if b.spec.network_config == pool.config}
+        return known | self._claims.networks(pool.config)
 
-    async def _create(self, pool: pools.Pool, block: pools.Network) -> None:
+    async def _create(self, pool: pools.Pool, block: pools.Network, member: kni.Member | None = None) -> None:
         name = pools.block_name(pool.config, block)
-        spec = kni.IPBlockSpec(network_config=pool.config, cidr=str(block), node_name=self._node)
-        await self._api.create(kni.IPBlock(metadata=ObjectMeta(name=name), spec=spec))
-        log.info("claimed %s of NetworkConfig %s", block, pool.config)
-        self._leases.add_block(pool.config, block)
-        self._changed()
+        spec = kni.IPBlockSpec(network_config=pool.config, cidr=str(block), node_name=self._node, holder=member)
+        self._claims.take(await self._api.create(kni.IPBlock(metadata=ObjectMeta(name=name), spec=spec)))
 
-    async def _claim_exact(self, pool: pools.Pool, block: pools.Network, holder: Holder) -> None:
-        self._pools[pool.config] = pool
-        owner = next((b for b in self._api.known() if b.metadata.name == pools.block_name(pool.config, block)), None)
-        if owner is not None and owner.spec.node_name != self._node:
-            raise NoAddressError(
-                f"cannot give an address of {block} of NetworkConfig {pool.config} to Pod {holder.pod}: "
-                f"node {owner.spec.node_name} holds that block"
-            )
+    async def _claim_exact(
+        self, pool: pools.Pool, block: pools.Network, address: pools.Address, holder: Holder
+    ) -> None:
+        name = pools.block_name(pool.config, block)
+        owner = next((b for b in self._api.known() if b.metadata.name == name), None)
         try:
-            await self._create(pool, block)
-        except AlreadyExistsError as error:
-            message = f"cannot claim {block} of NetworkConfig {pool.config} for Pod {holder.pod}: another node has it"
-            raise NoAddressError(message) from error
+            if owner is None:
+                try:
+                    await self._create(pool, block)
+                    return
+                except AlreadyExistsError:
+                    owner = await self._api.read(name)
         except KubeError as error:
             message = f"cannot claim {block} of NetworkConfig {pool.config} for Pod {holder.pod}: {error}"
             raise NoAddressError(message) from error
+        if owner is None or (owner.spec.node_name == self._node and owner.spec.holder is None):
+            self._again(pool, address, holder, owner)
+        else:
+            raise _elsewhere(pool, address, block, holder, owner)
 
-    async def run(self) -> None:
-        """Claim ahead of need and what was lost, and give idle blocks back, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._claim_ahead(), name="claim ahead")
-            tasks.create_task(self._give_back_idle(), name="give back")
-            tasks.create_task(self._claim_lost(), name="claim lost")
-
-    def lost(self, block: kni.IPBlock) -> None:
-        """The API says that ``block`` is gone. If we did not give it back it must be claimed again, before
-        another node leases its addresses a second time."""
-        mine = block.spec.node_name == self._node
-        if mine and ipaddress.ip_network(block.spec.cidr) in self._leases.blocks(block.spec.network_config):
-            self._lost.put_nowait(block)
-
-    async def _claim_lost(self) -> None:
-        while True:
-            block = await self._lost.get()
-            again = kni.IPBlock(metadata=ObjectMeta(name=block.metadata.name), spec=block.spec)
-            try:
-                await self._api.create(again)
-                log.warning("somebody deleted IPBlock %s, claimed it again", block.metadata.name)
-            except AlreadyExistsError:
-                log.error("somebody deleted IPBlock %s, and another has it now: stop leasing", block.metadata.name)
-                self._leases.remove_block(block.spec.network_config, ipaddress.ip_network(block.spec.cidr))
-            except KubeError as error:
-                log.warning("%s; trying again", error)
-                await asyncio.sleep(_TIDY_SECONDS)
-                self._lost.put_nowait(block)
+    def _again(self, pool: pools.Pool, address: pools.Address, holder: Holder, mine: kni.IPBlock | None) -> None:
+        """A claim whose answer was lost is ours; one that vanished meanwhile may be tried for by the next sandbox."""
+        if mine is None or not self._claims.take(mine):
+            message = (
+                f"cannot give {address} of NetworkConfig {pool.config} to Pod {holder.pod}: it is being given back"
+            )
+            raise NoAddressError(message)
 
     async def _claim_ahead(self) -> None:
         while True:
@@ -233,66 +211,30 @@ class Blocks:
             if self.low(pool, version):
                 await self.prepare(pool, version, LOW_WATER)
 
-    async def _give_back_idle(self) -> None:
-        while True:
-            await asyncio.sleep(_TIDY_SECONDS)
-            try:
-                await self.tidy(asyncio.get_running_loop().time())
-            except KubeError as error:
-                log.warning("cannot give a block back now: %s", error)
 
-    async def tidy(self, now: float) -> None:
-        """Give back the blocks that have been idle for long enough at loop time ``now``."""
-        for config in self._leases.configs():
-            idle = self._leases.idle_blocks(config)
-            self._forget_busy(config, idle)
-            for block in idle:
-                since = self._idle_since.setdefault((config, block), now)
-                if not self._api.pool_exists(config) or (
-                    now - since >= _patience(block) and not self._is_reserve(config, block)
-                ):
-                    await self._give_back(config, block)
-
-    def _is_reserve(self, config: str, block: pools.Network) -> bool:
-        """Whether ``block`` is what was claimed ahead of need, and still is needed."""
-        pool = self._pools.get(config)
-        if pool is None or not self._leases.used(config) or block.prefixlen == block.max_prefixlen:
-            return False
-        return self._leases.free(pool, block.version) - pool.usable(block) < LOW_WATER
-
-    def _forget_busy(self, config: str, idle: list[pools.Network]) -> None:
-        for key in [key for key in self._idle_since if key[0] == config and key[1] not in idle]:
-            del self._idle_since[key]
-
-    async def _give_back(self, config: str, block: pools.Network) -> None:
-        """First stop leasing from it, then tell the others; if telling fails it is still ours."""
-        if not self._leases.remove_block(config, block):
-            return
-        try:
-            await self._api.delete(pools.block_name(config, block))
-        except KubeError:
-            self._leases.add_block(config, block)
-            raise
-        self._idle_since.pop((config, block), None)
-        log.info("gave back %s of NetworkConfig %s", block, config)
-        self._changed()
-
-
-def _patience(block: pools.Network) -> float:
-    return IDLE_SECONDS_SINGLE if block.prefixlen == block.max_prefixlen else IDLE_SECONDS
-
-
-def _blocks(pool: pools.Pool, version: int) -> Iterator[pools.Network]:
+def _free_blocks(pool: pools.Pool, version: int, taken: Iterable[pools.Network]) -> Iterator[pools.Network]:
+    """Blocks that overlap none of ``taken``, lowest first. Blocks of another size may be about: a
+    NetworkConfig's block size can have been another before."""
+    same = [network for network in taken if network.version == version]
     for one in pool.of(version):
-        yield from one.blocks()
+        larger = [network for network in same if network.prefixlen < one.block]
+        gone = {network.supernet(new_prefix=one.block) for network in same if network.prefixlen >= one.block}
+        for block in one.blocks():
+            if block not in gone and not any(block.overlaps(network) for network in larger):
+                yield block
 
 
-def _overlaps(block: pools.Network, taken: set[pools.Network]) -> bool:
-    """Blocks of another size may be about: a NetworkConfig's block size can have been another before."""
-    return any(
-        other.prefixlen != block.prefixlen and other.version == block.version and other.overlaps(block)
-        for other in taken
-    )
+def _elsewhere(
+    pool: pools.Pool, address: pools.Address, block: pools.Network, holder: Holder, owner: kni.IPBlock
+) -> NoAddressError:
+    kept, node = owner.spec.holder, owner.spec.node_name
+    head = f"cannot give {address} of NetworkConfig {pool.config} to Pod {holder.pod}: "
+    if kept is not None:
+        return NoAddressError(f"{head}it is kept for Pod {kept.namespace}/{kept.pod}, which was on node {node} last")
+    if block.num_addresses == 1:
+        return NoAddressError(f"{head}a Pod of node {node} holds it; choose another address or remove that Pod")
+    advice = "exclude the address from the range, so that it can be asked for on any node"
+    return NoAddressError(f"{head}node {node} holds block {block}; {advice}")
 
 
 def _exhausted(pool: pools.Pool, version: int) -> NoAddressError:

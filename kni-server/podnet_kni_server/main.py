@@ -5,7 +5,7 @@ Synchronize is answered the node carries the not-ready taint. A task that fails 
 kubelet starts it anew: everything it did is in the checkpoints.
 
 RBAC: get, list, watch podnetworks, podnetworkattachments, networkconfigs, attachmentconfigs, nodes, pods;
-get, list, watch, create, delete ipblocks; get, create nodenetworks, patch nodenetworks/status; patch
+get, list, watch, create, patch, delete ipblocks; get, create nodenetworks, patch nodenetworks/status; patch
 nodes; patch pods/status.
 """
 
@@ -35,7 +35,7 @@ from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.kernel import KernelDatapath
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.hook import Hook
-from podnet_kni_server.leases import Leases
+from podnet_kni_server.leases import Holder, Leases
 from podnet_kni_server.node import NodeAgent
 from podnet_kni_server.nri import plugin, types
 from podnet_kni_server.objects import Objects
@@ -143,6 +143,7 @@ class _Program:
             await self._objects.synced()
             await self._taint(True)
             self._blocks.adopt()
+            self._objects.blocks.listen(self._blocks.seen)  # without a pause after: nothing must be missed
             await self._node.set_up()
             self._start_tasks()
             await self._hook.synchronized.wait()
@@ -158,7 +159,6 @@ class _Program:
             await self._datapath.close()
 
     def _start_tasks(self) -> None:
-        self._objects.blocks.listen(lambda old, new: self._blocks.lost(old) if old and not new else None)
         self._objects.pods.listen(self._prefetch)
         for pod in self._objects.pods:
             self._prefetch(None, pod)
@@ -193,6 +193,8 @@ class _Program:
 
     def _prefetch(self, old: kube_core.Pod | None, pod: kube_core.Pod | None) -> None:
         """A Pod was bound to this node: claim addresses before its sandbox comes."""
+        if pod is None and old is not None:
+            self._blocks.forget(f"{old.metadata.namespace}/{old.metadata.name}")
         if pod is None or old is not None or pod.finished or self._core.knows(pod.metadata.uid):
             return
         sandbox = Sandbox(
@@ -206,7 +208,8 @@ class _Program:
         for request in requests:
             for version in request.leased_versions:
                 assert request.pool is not None
-                self._tasks.create_task(self._blocks.prepare(request.pool, version), name="claim")
+                holder = Holder("", request.interface, sandbox.pod)
+                self._tasks.create_task(self._blocks.expect(request.pool, version, holder), name="claim")
 
 
 if __name__ == "__main__":

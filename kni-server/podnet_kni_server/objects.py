@@ -6,14 +6,19 @@ The hot path reads them here and never asks the API server.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 
-from podnet_api import core, kni, multinetwork, names
+import msgspec
+from podnet_api import core, kni, multinetwork, names, pools
+from podnet_api.errors import ConflictError, NotFoundError
 from podnet_api.kube import Cache, Client
+
+from podnet_kni_server.errors import NoAddressError
 
 
 class Objects:
-    """asked.View and blocks.BlockApi over the API server."""
+    """asked.View and block_api.BlockApi over the API server."""
 
     def __init__(self, client: Client, node: str) -> None:
         self._client = client
@@ -74,21 +79,60 @@ class Objects:
         source = found.metadata.annotations.get(names.SOURCE_ANNOTATION, "") if found else ""
         return source.rpartition(" ")[2] or network
 
-    def pool_exists(self, config: str) -> bool:
-        """blocks.BlockApi."""
-        return self.configs.get(config) is not None
+    def pool(self, config: str) -> pools.Pool | None:
+        """block_api.BlockApi. Validation names what cannot be read; nothing is leased of it."""
+        found = self.configs.get(config)
+        try:
+            return pools.pool_of(found) if found else None
+        except ValueError:
+            return None
+
+    def member(self, pod: str, interface: str) -> kni.Member | None:
+        """block_api.BlockApi."""
+        namespace, _, name = pod.partition("/")
+        found = self.pods.get(name, namespace)
+        if found is None:
+            raise NoAddressError(f"cannot lease a sticky address to Pod {pod}: this node has not seen the Pod yet")
+        owners = [o for o in found.metadata.owner_references if o.controller and o.kind == "StatefulSet"]
+        if not owners:
+            return None
+        return kni.Member(namespace=namespace, stateful_set=owners[0].name, pod=name, interface=interface)
 
     def known(self) -> Iterable[kni.IPBlock]:
-        """blocks.BlockApi."""
+        """block_api.BlockApi."""
         return self.blocks
 
-    async def create(self, block: kni.IPBlock) -> None:
-        """blocks.BlockApi."""
-        self.blocks.learn(await self._client.create(block))
+    async def create(self, block: kni.IPBlock) -> kni.IPBlock:
+        """block_api.BlockApi."""
+        made = await self._client.create(block)
+        self.blocks.learn(made)
+        return made
 
-    async def delete(self, name: str) -> None:
-        """blocks.BlockApi."""
-        await self._client.delete(kni.IPBlock, name)
+    async def move(self, block: kni.IPBlock, node: str) -> kni.IPBlock:
+        """block_api.BlockApi."""
+        meta = block.metadata
+        patch = {"metadata": {"resourceVersion": meta.resource_version}, "spec": {"nodeName": node}}
+        moved = await self._client.merge(kni.IPBlock.resource, meta.name, patch)
+        made = msgspec.json.decode(moved, type=kni.IPBlock)
+        self.blocks.learn(made)
+        return made
+
+    async def delete(self, block: kni.IPBlock) -> None:
+        """block_api.BlockApi. Conflict: another object has the name by now."""
+        with contextlib.suppress(ConflictError):
+            await self._client.delete(kni.IPBlock, block.metadata.name, uid=block.metadata.uid)
+
+    async def read(self, name: str) -> kni.IPBlock | None:
+        """block_api.BlockApi."""
+        try:
+            return await self._client.get(kni.IPBlock, name)
+        except NotFoundError:
+            return None
+
+    async def listed(self, config: str) -> list[kni.IPBlock]:
+        """block_api.BlockApi."""
+        blocks, _ = await self._client.list_all(kni.IPBlock, fieldSelector=f"spec.networkConfig={config}")
+        return blocks
 
 
 def _differs(old: core.Node | None, new: core.Node | None) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import aiohttp
 import msgspec
 
-from podnet_api.errors import AlreadyExistsError, ConflictError, GoneError, KubeError, NotFoundError
+from podnet_api.errors import AlreadyExistsError, ConflictError, GoneError, KubeError, NotFoundError, UnreachableError
 from podnet_api.kube.credentials import Credentials
 from podnet_api.meta import Model, ObjectMeta, Resource
 
@@ -79,8 +79,14 @@ class Client:
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(ssl=self._credentials.tls or False, limit=100)
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(_note_sent)
         self._session = aiohttp.ClientSession(
-            self._credentials.server, connector=connector, headers={"User-Agent": self.name}, auto_decompress=True
+            self._credentials.server,
+            connector=connector,
+            headers={"User-Agent": self.name},
+            auto_decompress=True,
+            trace_configs=[tracing],
         )
         return self
 
@@ -129,10 +135,10 @@ class Client:
 
     async def merge(
         self, resource: Resource, name: str, patch: Mapping[str, Any], *, namespace: str = "", subresource: str = ""
-    ) -> None:
-        """JSON merge patch (RFC 7386). Never on pods/status: it wipes the kubelet's conditions."""
+    ) -> bytes:
+        """JSON merge patch (RFC 7386); the object after it. Never on pods/status: it wipes the kubelet's conditions."""
         path = resource.path(namespace, name, subresource)
-        await self.request("PATCH", path, {"fieldManager": self.name}, msgspec.json.encode(patch), _MERGE)
+        return await self.request("PATCH", path, {"fieldManager": self.name}, msgspec.json.encode(patch), _MERGE)
 
     async def json_patch(
         self, resource: Resource, name: str, patch: list[dict[str, Any]], *, namespace: str = ""
@@ -186,14 +192,18 @@ class Client:
     ) -> bytes:
         """One request; the body of a 2xx answer. Raises a KubeError for anything else."""
         headers = {**self._credentials.headers(), "Content-Type": content_type, "Accept": "application/json"}
+        sent: list[bool] = []
         try:
             async with (
                 asyncio.timeout(DEADLINE),
-                self._open().request(method, path, params=query, data=body, headers=headers) as answer,
+                self._open().request(
+                    method, path, params=query, data=body, headers=headers, trace_request_ctx=sent
+                ) as answer,
             ):
                 content = await answer.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise KubeError(f"cannot {method} {path}: {error!r}") from error
+            kind = KubeError if sent else UnreachableError
+            raise kind(f"cannot {method} {path}: {error!r}") from error
         if answer.status >= 400:
             raise _error(method, path, answer.status, content)
         return content
@@ -226,6 +236,12 @@ class Client:
         if self._session is None:
             raise KubeError("cannot use the API client: it is not open")
         return self._session
+
+
+async def _note_sent(session: aiohttp.ClientSession, context: Any, params: object) -> None:
+    """aiohttp sends a request a second time when a connection breaks: the error of that tells nothing of the first."""
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.append(True)
 
 
 async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:

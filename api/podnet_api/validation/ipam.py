@@ -19,7 +19,7 @@ def faults(path: str, ipam: kni.Ipam) -> list[Fault]:
     spans: list[Span | None] = []
     for i, item in enumerate(ipam.ranges):
         spans.append(_range_span(f"{path}.ranges[{i}]", item, found))
-    return found + _overlaps(path, ipam, spans) + _block_faults(path, ipam)
+    return found + _overlaps(path, ipam, spans) + _block_faults(path, ipam) + _sticky_faults(path, ipam)
 
 
 def _range_span(path: str, item: kni.Range, faults: list[Fault]) -> Span | None:
@@ -86,6 +86,18 @@ def _block_faults(path: str, ipam: kni.Ipam) -> list[Fault]:
         if asked is not None and asked < longest:
             message = f"a block must not be larger than the range: at least {longest}"
             faults.append(Fault(f"{path}.blockPrefix{version}", FaultType.INVALID, message, asked))
+    return faults
+
+
+def _sticky_faults(path: str, ipam: kni.Ipam) -> list[Fault]:
+    if not ipam.sticky:
+        return []
+    faults = []
+    if ipam.scope != "cluster":
+        faults.append(Fault(f"{path}.sticky", FaultType.FORBIDDEN, "needs scope cluster"))
+    if ipam.block_prefix4 or ipam.block_prefix6:
+        message = "sticky addresses are claimed one by one, without blocks"
+        faults.append(Fault(f"{path}.sticky", FaultType.FORBIDDEN, message))
     return faults
 
 

@@ -31,7 +31,11 @@ def pool(*ranges: dict[str, Any], **ipam: Any) -> pools.Pool:
         ({"cidr": "10.0.0.0/31"}, 2, 32),
         ({"cidr": "10.0.0.7/32"}, 1, 32),
         ({"cidr": "fd00::/120"}, 255, 124),
-        ({"cidr": "fd00::/64"}, pools.COUNT_LIMIT, 124),
+        ({"cidr": "fd00::/64"}, pools.COUNT_LIMIT, 122),
+        ({"cidr": "fd00::/112"}, 65535, 122),
+        ({"cidr": "fd00::/113"}, 32767, 124),
+        ({"cidr": "10.0.0.0/16"}, 65534, 26),
+        ({"cidr": "10.0.0.0/17"}, 32766, 28),
     ],
 )
 def test_a_range_gives(given_range: dict[str, Any], total: int, block: int) -> None:
@@ -65,6 +69,33 @@ def test_counting_agrees_with_walking(a: int, b: int, gaps: set[int], prefix: in
     walked = [address for block in one.blocks() for address in one.addresses(block)]
     assert len(walked) == made.total(4) == sum(one.usable(block) for block in one.blocks())
     assert {int(w) & 255 for w in walked} == set(range(max(low, 1), min(high, 254) + 1)) - gaps
+
+
+def test_sticky_pools_are_cut_into_single_addresses() -> None:
+    made = pool({"cidr": "10.0.0.0/16"}, {"cidr": "fd00::/64"}, sticky=True)
+    assert [one.block for one in made.ranges] == [32, 128]
+
+
+@pytest.mark.parametrize(
+    ("address", "block"),
+    [
+        ("10.0.0.99", "10.0.0.99/32"),
+        ("10.0.0.100", "10.0.0.96/29"),
+        ("10.0.0.130", "10.0.0.130/32"),
+        ("10.0.0.1", None),
+        ("10.0.0.0", None),
+        ("10.0.0.255", None),
+        ("10.0.1.1", None),
+        ("fd00::5", None),
+    ],
+)
+def test_what_is_claimed_for_a_static_address(address: str, block: str | None) -> None:
+    made = pool(
+        {"cidr": "10.0.0.0/24", "gateway": "10.0.0.1", "start": "10.0.0.100", "exclude": ["10.0.0.128/30"]},
+        blockPrefix4=29,
+    )
+    found = made.claim_of(ipaddress.ip_address(address))
+    assert (str(found) if found else None) == block
 
 
 def test_names_of_blocks_are_legal_and_differ() -> None:

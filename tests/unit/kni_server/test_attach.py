@@ -186,3 +186,45 @@ async def test_the_api_server_is_not_needed_while_blocks_last(world: World) -> N
     with pytest.raises(NoAddressError, match="API server is away"):
         for i in range(13, 20):
             await world.core.attach(sandbox("blue", id=f"s{i}", name=f"p{i}"))
+
+
+async def test_a_mac_address_twice_on_a_network_names_its_holder(world: World) -> None:
+    world.attachment_of("fixed", "blue", mac="02:00:00:00:00:AA")
+    entry = {"podNetworkAttachmentName": "fixed"}
+    await world.core.attach(sandbox(entry, id="s1", name="first"))
+    for _ in range(2):
+        with pytest.raises(AttachError, match=r"cannot give MAC address .* Pod ns/first of this node has it"):
+            await world.core.attach(sandbox(entry, id="s2", name="second"))
+        world.restart()
+    world.attachment_of("elsewhere", "green", mac="02:00:00:00:00:aa")
+    await world.core.attach(sandbox({"podNetworkAttachmentName": "elsewhere"}, id="s3", name="third"))
+    await world.core.detach("s1")
+    assert await world.core.attach(sandbox(entry, id="s2", name="second")) is not None
+
+
+async def test_a_network_without_addresses_needs_none(world: World) -> None:
+    world.add(network_config("bare", ipam=None))
+    record = await world.core.attach(sandbox("bare"))
+    assert record is not None
+    assert record.interfaces[0].link.addresses == []
+    assert world.api.writes == 0
+
+
+async def test_static_addresses_of_both_families_replace_those_of_the_pool(world: World) -> None:
+    world.attachment_of("both", "green", addresses=["10.2.0.77", "fd02::77/64"])
+    record = await world.core.attach(sandbox({"podNetworkAttachmentName": "both"}))
+    assert record is not None
+    assert record.interfaces[0].link.addresses == ["10.2.0.77/24", "fd02::77/64"]
+
+
+async def test_ranges_are_used_in_turn_and_exclusions_never(world: World) -> None:
+    ranges = [{"cidr": "10.5.0.0/30"}, {"cidr": "10.6.0.0/29", "exclude": ["10.6.0.1", "10.6.0.4/31"]}]
+    world.add(network_config("several", ipam={"ranges": ranges}))
+    given = []
+    for i in range(5):
+        record = await world.core.attach(sandbox("several", id=f"s{i}", name=f"p{i}"))
+        assert record is not None
+        given += record.interfaces[0].link.addresses
+    assert given == ["10.5.0.1/30", "10.5.0.2/30", "10.6.0.2/29", "10.6.0.3/29", "10.6.0.6/29"]
+    with pytest.raises(NoAddressError, match="all 5 are in use"):
+        await world.core.attach(sandbox("several", id="s9", name="p9"))
