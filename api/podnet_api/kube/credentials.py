@@ -44,6 +44,16 @@ class Credentials:
             return _in_cluster()
         return _from_kubeconfig(Path.home() / ".kube" / "config")
 
+    @classmethod
+    def nobody(cls, kubeconfig: str | None = None) -> Credentials:
+        """The same API server, without saying who we are: for a proxy, whose callers say it themselves."""
+        chosen = kubeconfig or os.environ.get("KUBECONFIG", "")
+        if not chosen and "KUBERNETES_SERVICE_HOST" in os.environ:
+            found = _in_cluster()
+        else:
+            found = _from_kubeconfig(Path(chosen) if chosen else Path.home() / ".kube" / "config", with_user=False)
+        return cls(found.server, found.tls)
+
     def headers(self) -> dict[str, str]:
         """Headers that say who we are."""
         token = self.token_path.read_text().strip() if self.token_path else self.token
@@ -57,12 +67,12 @@ def _in_cluster() -> Credentials:
     return Credentials(f"https://{bracketed}:{port}", tls, _ACCOUNT / "token")
 
 
-def _from_kubeconfig(path: Path) -> Credentials:
+def _from_kubeconfig(path: Path, *, with_user: bool = True) -> Credentials:
     try:
         config = yaml.safe_load(path.read_text())
         context = _named(config["contexts"], config["current-context"])["context"]
         cluster = _named(config["clusters"], context["cluster"])["cluster"]
-        user = _named(config["users"], context["user"]).get("user") or {}
+        user = (_named(config["users"], context["user"]).get("user") or {}) if with_user else {}
         return Credentials(cluster["server"], _tls(cluster, user), token=user.get("token", ""))
     except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise CredentialsError(f"cannot read kubeconfig {path}: {error!r}") from error
