@@ -238,7 +238,8 @@ class Cni(Model, frozen=True, kw_only=True):
     """A CNI plugin or chain of plugins."""
 
     config: Annotated[str, Meta(min_length=2, max_length=65536)]
-    """The network configuration as JSON (CNI specification)."""
+    """The network configuration as JSON (CNI specification): a plugin (type) or a chain (plugins). With neither,
+    its name is that of a configuration file on the nodes."""
 
 
 class Range(Model, frozen=True, kw_only=True):

@@ -27,6 +27,14 @@ class Executor(Protocol):
         """Take ``link`` away, whether or not it or the namespace (None: known to be gone) still exists."""
         ...
 
+    async def state(self, link: NodeLink) -> NodeLinkState:
+        """Whether the plugins of a network are ready on this node."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
 
 class Composite:
     """See datapath.interface.Datapath."""
@@ -83,7 +91,11 @@ class Composite:
 
     async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         """See Datapath."""
-        return await self._kernel.ensure_node(wanted)
+        states = await self._kernel.ensure_node(wanted)
+        for link in wanted:
+            if link.plugins and states[link.key].ready:
+                states[link.key] = await self._executor.state(link)
+        return states
 
     async def sweep(self, keep: Collection[str]) -> list[str]:
         """See Datapath."""
@@ -99,4 +111,5 @@ class Composite:
 
     async def close(self) -> None:
         """See Datapath."""
+        await self._executor.close()
         await self._kernel.close()

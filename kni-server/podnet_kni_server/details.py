@@ -9,23 +9,6 @@ from __future__ import annotations
 from podnet_api.meta import Model
 
 
-class CniDetail(Model, frozen=True, kw_only=True, tag="cni"):
-    """A chain of CNI plugins. All that DEL needs is here: the objects may be gone by then."""
-
-    config: str
-    """The network configuration (list) as JSON."""
-    namespace: str
-    pod: str
-    uid: str
-    sandbox: str
-    ips: list[str] = []
-    """Addresses that the attachment asks for, with prefix length where given."""
-    args: dict[str, str] = {}
-    """``args.cni``: each value is JSON."""
-    device_id: str = ""
-    default_gateway: list[str] = []
-
-
 class PortRecord(Model, frozen=True, kw_only=True):
     """A port of the node that leads to the Pod."""
 
@@ -42,6 +25,28 @@ class ShapingRecord(Model, frozen=True, kw_only=True):
     ingress_burst: int = 0
     egress_rate: int = 0
     egress_burst: int = 0
+
+
+class CniDetail(Model, frozen=True, kw_only=True, tag="cni"):
+    """A chain of CNI plugins, and what an attachment asks of it."""
+
+    network: str
+    """Name of the network where the configuration has none."""
+    config: str
+    """The network configuration (list) as JSON; empty: that of the node's file with the name ``network``."""
+    namespace: str
+    pod: str
+    uid: str
+    sandbox: str
+    ips: list[str] = []
+    """Addresses that the attachment asks for, with prefix length where given."""
+    args: dict[str, str] = {}
+    """``args.cni``: each value is JSON."""
+    device_id: str = ""
+    ports: list[PortRecord] = []
+    shaping: ShapingRecord | None = None
+    default_versions: list[int] = []
+    """Families whose default route is to lead over this interface."""
 
 
 class Extras(Model, frozen=True, kw_only=True):

@@ -45,8 +45,9 @@ def _cni_faults(text: str) -> list[Fault]:
         config = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
         return [Fault(path, FaultType.INVALID, f"must be JSON: {error}", text)]
-    if not isinstance(config, dict) or not (config.get("type") or config.get("plugins")):
-        return [Fault(path, FaultType.INVALID, "must be an object with type or plugins", text)]
+    if not isinstance(config, dict) or not (config.get("type") or config.get("plugins") or config.get("name")):
+        message = "must be an object with type or plugins, or with the name of a configuration on the nodes"
+        return [Fault(path, FaultType.INVALID, message, text)]
     return []
 
 

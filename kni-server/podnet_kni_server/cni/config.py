@@ -84,6 +84,16 @@ def parse(text: str, default_name: str = "", folder: Iterable[File] = ()) -> Net
     )
 
 
+def reference(text: str, default_name: str) -> str | None:
+    """The name of the node's file that `text` stands for; None when it is a configuration itself."""
+    if not text.strip():
+        return default_name
+    reader = Reader(document.decode(text, _fail(default_name)), "", _fail(default_name))
+    if reader.get("type") is not None or reader.get("plugins") is not None:
+        return None
+    return reader.text("name") or default_name
+
+
 def _fail(name: str) -> document.Fail:
     return lambda message: ConfigError(f"cannot use the CNI configuration {name or 'without a name'}: {message}")
 

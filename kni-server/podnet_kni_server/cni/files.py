@@ -10,10 +10,12 @@ log = logging.getLogger(__name__)
 
 
 def load(directory: Path, text: str, name: str) -> tuple[Network, str, dict[str, str]]:
-    """The network that `text` configures, or, where it is empty, the one called `name` among the node's files;
-    its text and those of the plugins in the folder with its name. Raises ConfigError."""
-    if text.strip():
+    """The network that `text` configures, or, where it names no plugin, the one of its name (else `name`) among
+    the node's files; its text and those of the plugins in the folder with its name. Raises ConfigError."""
+    wanted = config.reference(text, name)
+    if wanted is None:
         return config.parse(text, name), text, {}
+    name = wanted
     text = config.select(_files(directory), name)
     # A list may have all its plugins in the folder, so it is parsed with them at once.
     folder = _files(directory / name) if "/" not in name else []

@@ -17,6 +17,8 @@ Network = IPv4Network | IPv6Network
 
 HOST_PREFIX = "pnv"
 """How the name of every host end begins. Sweeping looks at it and at the group of the link."""
+PLUGINS_PREFIX = "cni/"
+"""How the name of a NodeLink begins that stands for plugins: no interface can be called so."""
 NAME_LIMIT = 15
 """Bytes of an interface name (IFNAMSIZ less its zero)."""
 
@@ -115,6 +117,8 @@ class NodeLink:
     """What leaves these networks for elsewhere takes the node's address."""
     anti_spoof: bool = False
     """Whether links of this network will ask for anti-spoofing: not ready where the node cannot do that."""
+    plugins: str = ""
+    """none: a configuration of CNI plugins, which must be ready on the node."""
     needs: tuple[str, ...] = ()
     """Kinds of links that the kernel must have, see Datapath.kinds; a node without one says so."""
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from podnet_api import kni
 
-from podnet_kni_server.kinds import bridge, macvlan, vxlan
+from podnet_kni_server.kinds import bridge, cni, macvlan, vxlan
 from podnet_kni_server.kinds.kind import Kind
 
 KINDS: Mapping[str, Kind] = {
     "bridge": bridge.KIND,
+    "cni": cni.KIND,
     "vxlan": vxlan.KIND,
     "macvlan": macvlan.KIND,
 }

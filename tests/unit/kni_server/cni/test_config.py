@@ -109,3 +109,11 @@ def test_interface_names_refused(name: str) -> None:
 def test_container_ids_refused(name: str) -> None:
     with pytest.raises(RequestError):
         config.check_container(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("", "default"), (" \n", "default"), ("{}", "default"), ('{"name": "other"}', "other"), ('{"type": "a"}', None)],
+)
+def test_a_configuration_without_plugins_stands_for_a_file(text: str, name: str | None) -> None:
+    assert config.reference(text, "default") == name

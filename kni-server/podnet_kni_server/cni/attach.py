@@ -1,0 +1,110 @@
+"""The datapath `cni`: composite.Executor by plugins. Each link becomes an ADD, and what the kernel then has."""
+
+import dataclasses
+import logging
+import time
+
+from podnet_api import reasons
+
+from podnet_kni_server.cni import ask, routes
+from podnet_kni_server.cni.errors import CniError
+from podnet_kni_server.cni.executor import Executor
+from podnet_kni_server.cni.result import Result
+from podnet_kni_server.datapath import observe
+from podnet_kni_server.datapath.errors import DatapathError
+from podnet_kni_server.datapath.model import PLUGINS_PREFIX, Link, NodeLink, NodeLinkState, Observed
+from podnet_kni_server.datapath.worker import Worker
+
+log = logging.getLogger(__name__)
+_ASK_AGAIN_SECONDS = 10.0
+
+
+class Plugins:
+    """See composite.Executor. `node_netns`: path of a namespace that plays the node; None: where we are."""
+
+    def __init__(self, executor: Executor, node_netns: str | None = None) -> None:
+        self._executor = executor
+        self._worker = Worker(node_netns)
+        self._told: dict[str, tuple[float, NodeLinkState]] = {}
+
+    async def attach(self, netns_path: str, link: Link) -> Observed:
+        """See composite.Executor."""
+        detail = ask.detail_of(link)
+        known = self._executor.result(detail.sandbox, link.name)
+        if known is not None:
+            found = await self._worker.call(self._observe, netns_path, link, known)
+            if found is not None:
+                return found
+        await self._executor.delete(detail.sandbox, link.name)
+        before = await self._worker.call(self._defaults, netns_path)
+        added = await self._executor.add(ask.request(netns_path, link), detail.config, detail.network)
+        for warning in added.warnings:
+            log.warning("Pod %s/%s, interface %s: %s", detail.namespace, detail.pod, link.name, warning)
+        try:
+            return await self._worker.call(self._settle, netns_path, link, added.result, before)
+        except DatapathError:
+            await self.detach(netns_path, link)
+            raise
+
+    async def detach(self, netns_path: str | None, link: Link) -> None:
+        """See composite.Executor."""
+        await self._executor.delete(ask.detail_of(link).sandbox, link.name)
+
+    async def check(self, link: Link) -> None:
+        """CHECK: raises DatapathError when something is not as the plugins left it."""
+        await self._executor.check(ask.detail_of(link).sandbox, link.name)
+
+    async def state(self, link: NodeLink) -> NodeLinkState:
+        """Whether the plugins of a network are there and ready. Asked again after a while at the earliest:
+        every question starts programs."""
+        asked, told = self._told.get(link.name + link.plugins, (0.0, None))
+        if told is not None and time.monotonic() - asked < _ASK_AGAIN_SECONDS:
+            return told
+        try:
+            await self._executor.status(link.plugins, link.name.removeprefix(PLUGINS_PREFIX))
+            told = NodeLinkState(True, reasons.READY, "", link.mtu)
+        except CniError as error:
+            told = NodeLinkState(False, reasons.SETUP_FAILED, str(error))
+        self._told[link.name + link.plugins] = (time.monotonic(), told)
+        return told
+
+    async def close(self) -> None:
+        """Give back the thread."""
+        await self._worker.close()
+
+    def _defaults(self, netns_path: str) -> routes.Defaults:
+        with self._worker.pod(netns_path) as pod:
+            return routes.defaults(pod.channel)
+
+    def _settle(self, netns_path: str, link: Link, made: Result, before: routes.Defaults) -> Observed:
+        detail = ask.detail_of(link)
+        with self._worker.pod(netns_path) as pod:
+            if routes.settle(pod, link, before, detail.default_versions, made.gateways):
+                log.info("Pod %s/%s keeps its default route: %s is not asked to have it",
+                         detail.namespace, detail.pod, link.name)  # fmt: skip
+            found = observe.read(pod.channel, {link.name})
+        return _observed(link, made, found[0] if found else None)
+
+    def _observe(self, netns_path: str, link: Link, made: Result) -> Observed | None:
+        """What is there of an attachment that is known; None: its interface is gone."""
+        with self._worker.pod(netns_path) as pod:
+            found = observe.read(pod.channel, {link.name})
+        if not found and any(one.name == link.name for _, one in made.inside()):
+            return None
+        return _observed(link, made, found[0] if found else None)
+
+
+def _observed(link: Link, made: Result, found: Observed | None) -> Observed:
+    """What the kernel has, with what only the plugins know. A plugin may make no interface at all (istio-cni):
+    then there is an entry without a link."""
+    if found is None:
+        told = next((one for _, one in made.inside() if one.name == link.name), None)
+        mac, mtu = (told.mac, told.mtu) if told else ("", 0)
+        found = Observed(link.name, mac, mtu, True, tuple(ip.address for ip in made.ips))
+    return dataclasses.replace(
+        found,
+        kind="cni",
+        gateways=made.gateways,
+        nameservers=made.dns.nameservers,
+        search=made.dns.search,
+    )

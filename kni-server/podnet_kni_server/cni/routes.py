@@ -1,0 +1,84 @@
+"""Default routes and further routes over an interface that plugins made. Runs in a worker's thread.
+
+A network has the default route of a family only where the Pod's list says so. Plugins add theirs beside or over
+eth0's: what they added unasked goes again, and what they replaced comes back.
+"""
+
+import errno
+from collections.abc import Callable, Mapping, Sequence
+
+from podnet_kni_server.cni.errors import RequestError
+from podnet_kni_server.datapath import attach, inet, observe
+from podnet_kni_server.datapath.channel import Channel, Request
+from podnet_kni_server.datapath.errors import NetlinkError
+from podnet_kni_server.datapath.model import Address, Link
+from podnet_kni_server.datapath.worker import Pod
+
+Defaults = Mapping[int, Sequence[bytes]]
+"""The default routes of a namespace, by family, as the kernel told them."""
+
+
+def defaults(channel: Channel) -> Defaults:
+    """Those of the main table."""
+    return {v: [body for body in channel.dump(inet.get_routes(v)) if inet.is_default(body)] for v in (4, 6)}
+
+
+def settle(pod: Pod, link: Link, before: Defaults, asked: Sequence[int], gateways: Sequence[Address]) -> bool:
+    """Make default routes and `link.routes` as they are to be, over the link of that name if there is one.
+
+    `before` are the default routes as they were before the plugins ran. Answers whether a default route of the
+    plugins was taken away again. Raises RequestError when a family that is asked for has no gateway.
+    """
+    found = observe.list_links(pod.channel).get(link.name)
+    index = found.index if found else 0
+    taken = [_give_back(pod.channel, index, before[v]) for v in (4, 6) if v not in asked]
+    if index:
+        _lead_over(pod, index, link, [_gateway(pod.channel, link, index, v, gateways) for v in asked])
+        _add_routes(pod.channel, index, link)
+    return any(taken)
+
+
+def _give_back(channel: Channel, index: int, before: Sequence[bytes]) -> bool:
+    """Leave the default route where it was; without one before, that of the plugins may stay."""
+    if not before:
+        return False
+    version = 4 if before[0][0] == inet.AF_INET else 6
+    now = [body for body in channel.dump(inet.get_routes(version)) if inet.is_default(body)]
+    extra = [body for body in now if body not in before and inet.parse_route(body)[1] == index]
+    lost = [body for body in before if body not in now]
+    _run(channel, [inet.delete_route(body) for body in extra], errno.ESRCH)
+    _run(channel, [inet.restore_route(body) for body in lost], errno.EEXIST)
+    return bool(extra)
+
+
+def _gateway(channel: Channel, link: Link, index: int, version: int, gateways: Sequence[Address]) -> Address:
+    """The plugins' gateway of a family, or the one of the default route that they made."""
+    made = [inet.parse_route(b) for b in channel.dump(inet.get_routes(version)) if inet.is_default(b)]
+    through = [route[4] for route in made if route[1] == index]
+    found = next((g for g in (*gateways, *through) if g is not None and g.version == version), None)
+    if found is None:
+        message = f"isDefaultGW{version} asks for a default route, and its plugins gave no IPv{version} gateway"
+        raise RequestError(f"cannot lead the default route over {link.name}: {message}")
+    return found
+
+
+def _lead_over(pod: Pod, index: int, link: Link, gateways: Sequence[Address]) -> None:
+    undo: list[Callable[[], object]] = []
+    try:
+        requests = attach.replace_defaults(pod, [(index, link, gateway) for gateway in gateways], undo)
+        _run(pod.channel, requests, errno.ESRCH)
+    except NetlinkError:
+        for step in reversed(undo):
+            step()
+        raise
+
+
+def _add_routes(channel: Channel, index: int, link: Link) -> None:
+    addresses = observe.parse_addresses(channel.dump(inet.get_addresses())).get(index, [])
+    _run(channel, [inet.add_route(index, link.name, route, addresses) for route in link.routes], errno.EEXIST)
+
+
+def _run(channel: Channel, requests: Sequence[Request], harmless: int) -> None:
+    for error in channel.batch(list(requests)).errors.values():
+        if error.errno != harmless:
+            raise error
