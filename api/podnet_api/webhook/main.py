@@ -16,6 +16,7 @@ from typing import Any
 
 from podnet_api import admission, core, multinetwork, names, program
 from podnet_api.admission import Allow, Deny, Request
+from podnet_api.errors import NotFoundError
 from podnet_api.faults import Fault
 from podnet_api.kube import Cache, Client, Credentials
 from podnet_api.webhook import access, configurations, namespaces, objects, pods, templates
@@ -35,8 +36,8 @@ class Webhook:
         """A Pod that is created or whose list changes."""
         if request.operation == "UPDATE":
             return pods.updated(request.object, request.old_object or {})
-        resolve = self._resolver(request)
-        return await self._permitted(request, request.object, pods.created(request.object, resolve))
+        resolve = await self._resolver(request, request.object)
+        return await self._permitted(request, pods.created(request.object, resolve), request.object, resolve)
 
     async def mutate_by_namespace(self, request: Request) -> Allow | Deny:
         """A Pod that is created without a list, where its Namespace has one."""
@@ -45,7 +46,8 @@ class Webhook:
         if not text:
             return Allow()
         pod = namespaces.with_list(request.object, text)
-        given = await self._permitted(request, pod, pods.created(pod, self._resolver(request)))
+        resolve = await self._resolver(request, pod)
+        given = await self._permitted(request, pods.created(pod, resolve), pod, resolve)
         return namespaces.answer(request.object, text, request.namespace, given)
 
     async def _namespace(self, name: str) -> core.Namespace:
@@ -56,24 +58,40 @@ class Webhook:
         return found
 
     async def _permitted(
-        self, request: Request, pod: dict[str, Any], answer: Allow | tuple[Fault, ...]
+        self, request: Request, answer: Allow | tuple[Fault, ...], pod: dict[str, Any], resolve: pods.Resolve
     ) -> Allow | Deny:
         """``answer``, if the networks of ``pod`` may be used."""
         if isinstance(answer, Allow):
-            faults = tuple(await self._access.pod_faults(request, pods.wanted(pod, self._resolver(request))))
+            faults = tuple(await self._access.pod_faults(request, pods.wanted(pod, resolve)))
             return Deny("Pod", request.name, faults) if faults else answer
         return Deny("Pod", request.name, answer)
 
-    def _resolver(self, request: Request) -> pods.Resolve:
-        return lambda name: self._network_of(request.namespace, name)
+    async def _resolver(self, request: Request, pod: dict[str, Any]) -> pods.Resolve:
+        """Attachment -> network, from the cache; one that was made a moment ago is not there yet and is asked for.
+        Raises KubeError."""
+        named = pods.attachments(pod)
+        fresh = {name: await self._fresh(request.namespace, name) for name in named if not self._cached(request, name)}
+        return lambda name: self._cached(request, name) or fresh.get(name)
+
+    def _cached(self, request: Request, name: str) -> str | None:
+        found = self.attachments.get(name, request.namespace)
+        return found.spec.pod_network_name if found else None
+
+    async def _fresh(self, namespace: str, name: str) -> str | None:
+        try:
+            found = await self._client.get(multinetwork.PodNetworkAttachment, name, namespace)
+        except NotFoundError:
+            return None
+        return found.spec.pod_network_name
 
     async def validate_pods(self, request: Request) -> Allow | Deny:
         """The same after all mutation: what direct writers and later webhooks did to the list."""
         if request.operation == "UPDATE":
             faults = pods.change_faults(request.object, request.old_object or {})
             return Deny("Pod", request.name, faults) if faults else Allow()
-        faults = pods.final_faults(request.object, self._resolver(request))
-        return await self._permitted(request, request.object, faults or Allow())
+        resolve = await self._resolver(request, request.object)
+        faults = pods.final_faults(request.object, resolve)
+        return await self._permitted(request, faults or Allow(), request.object, resolve)
 
     async def validate_objects(self, request: Request) -> Allow | Deny:
         """Our own kinds."""
@@ -85,10 +103,6 @@ class Webhook:
     async def validate_templates(self, request: Request) -> Allow | Deny:
         """Kinds with a pod template: warnings only."""
         return Allow(warnings=templates.warnings(request.object))
-
-    def _network_of(self, namespace: str, attachment: str) -> str | None:
-        found = self.attachments.get(attachment, namespace)
-        return found.spec.pod_network_name if found else None
 
     def _provider_of(self, network: str) -> str | None:
         found = self.networks.get(network)

@@ -145,6 +145,13 @@ def wanted(pod: dict[str, Any], resolve: Resolve) -> list[tuple[str, str]]:
     return [(path, name) for path, _, name in found if name and name != names.DEFAULT_NETWORK]
 
 
+def attachments(pod: dict[str, Any]) -> list[str]:
+    """The PodNetworkAttachments that the Pod's list names."""
+    text = text_of(pod)
+    entries = () if text is None else explicit(text)[0].entries
+    return [n.pod_network_attachment_name for n in entries if n.pod_network_attachment_name]
+
+
 def _places(made: Explicit, resolve: Resolve) -> list[tuple[str, networks.Network, str]]:
     """Field path, entry, and PodNetwork as far as it is known, of all entries but the default network's."""
     return [
