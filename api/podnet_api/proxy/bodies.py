@@ -64,7 +64,7 @@ class _Loader(yaml.SafeLoader):
 _LITERAL = {
     "tag:yaml.org,2002:timestamp": None,
     "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9]*|0o?[0-7]+|0x[0-9a-fA-F]+)$"),
-    "tag:yaml.org,2002:float": re.compile(r"[-+]?([0-9]+\.[0-9]*|\.?[0-9]+)([eE][-+]?[0-9]+)?$"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?(([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)$"),
 }
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, _LITERAL.get(tag, pattern)) for tag, pattern in resolvers if _LITERAL.get(tag, pattern) is not None]

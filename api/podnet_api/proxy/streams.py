@@ -102,7 +102,7 @@ class Items:
         """``items``, each followed by a comma, with those shown that have our annotation."""
         out, done = [], 0
         while (mark := items.find(MARK, done)) >= 0:
-            before = items.rfind(self._between, done, mark)
+            before = items.rfind(self._between, max(done - 1, 0), mark)
             start = done if before < 0 else before + 2
             after = items.find(self._between, mark)
             end = len(items) - 1 if after < 0 else after + 1
