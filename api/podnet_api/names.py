@@ -28,11 +28,7 @@ NAMESPACE_NETWORKS = f"{GROUP}/default-networks"
 annotation of the same key, a list like a Pod's own, takes the place of the value. On a Pod, the label with
 the value ``none`` lets the Pod out."""
 STATUS_ANNOTATION = f"{GROUP}/network-status"
-NPWG_NAMESPACE_NETWORKS = f"{GROUP}/default-networks"
-"""Label of a Namespace: the networks of Pods that have no list, joined by ``_`` (which no name has). An
-annotation of the same key, a list like a Pod's own, takes the place of the value. On a Pod, the label with
-the value ``none`` lets the Pod out."""
-STATUS_ANNOTATION = "k8s.v1.cni.cncf.io/network-status"
+NPWG_STATUS_ANNOTATION = "k8s.v1.cni.cncf.io/network-status"
 NETWORKS_READY = f"{GROUP}/NetworksReady"
 """Type of the Pod condition; usable as a readiness gate."""
 WAKE_ANNOTATION = f"{GROUP}/wake"
