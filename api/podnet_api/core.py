@@ -93,6 +93,7 @@ class NodeStatus(Model, frozen=True, kw_only=True):
     """What podnet needs of a Node's status."""
 
     addresses: list[NodeAddress] = []
+    allocatable: dict[str, str] = {}
 
 
 class Node(Model, frozen=True, kw_only=True):

@@ -36,6 +36,8 @@ WAKE_ANNOTATION = f"{GROUP}/wake"
 
 RESOURCE = f"{GROUP}/networks"
 """Extended resource (managedResources, ignoredByScheduler): only Pods that ask for it cost an extender call."""
+ATTACHMENTS_PREFIX = f"attachments.{GROUP}/"
+"""Extended resources of a node: how many attachments of a NetworkConfig it carries (see ``capacity``)."""
 NODE_LABEL_PREFIX = f"podnetwork.{GROUP}/"
 NODE_LABEL_VALUE = "ready"
 NODE_LABEL_NOT_READY = "not-ready"
@@ -66,6 +68,11 @@ def node_label(network: str) -> str:
     a longer name is cut and ends in a hash of the whole.
     """
     return NODE_LABEL_PREFIX + hashed_name(network, _LABEL_NAME_LIMIT)
+
+
+def attachments_resource(config: str) -> str:
+    """The extended resource that counts attachments to NetworkConfig ``config``; long names as in ``node_label``."""
+    return ATTACHMENTS_PREFIX + hashed_name(config, _LABEL_NAME_LIMIT)
 
 
 def hashed_name(name: str, limit: int) -> str:

@@ -1,10 +1,11 @@
 """The program podnet-webhook.
 
-RBAC, cluster-wide: get, list, watch of podnetworks, podnetworkattachments (multinetwork.x-k8s.io) and of
-namespaces; create of subjectaccessreviews (authorization.k8s.io); list, watch of
-mutatingwebhookconfigurations, validatingwebhookconfigurations (admissionregistration.k8s.io), and patch of
-those named pods.multinetwork.x-k8s.io and objects.multinetwork.x-k8s.io. In its namespace: create of
-secrets; get, patch of the Secret podnet-webhook-certs. Replicas: any number.
+RBAC, cluster-wide: get, list, watch of podnetworks, podnetworkattachments (multinetwork.x-k8s.io), of
+networkconfigs, attachmentconfigs (kni.multinetwork.x-k8s.io; with --hybrid only) and of namespaces;
+create of subjectaccessreviews (authorization.k8s.io); list, watch of mutatingwebhookconfigurations,
+validatingwebhookconfigurations (admissionregistration.k8s.io), and patch of those named
+pods.multinetwork.x-k8s.io and objects.multinetwork.x-k8s.io. In its namespace: create of secrets; get,
+patch of the Secret podnet-webhook-certs. Replicas: any number.
 """
 
 from __future__ import annotations
@@ -19,25 +20,33 @@ from podnet_api.admission import Allow, Deny, Request
 from podnet_api.errors import NotFoundError
 from podnet_api.faults import Fault
 from podnet_api.kube import Cache, Client, Credentials
-from podnet_api.webhook import access, configurations, namespaces, objects, pods, templates
+from podnet_api.webhook import access, configurations, lookup, namespaces, objects, placement, pods, templates
 
 
 class Webhook:
     """The handlers, and the caches that they look things up in."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, hybrid: bool = False) -> None:
         self.networks = Cache(client, multinetwork.PodNetwork)
         self.attachments = Cache(client, multinetwork.PodNetworkAttachment)
         self.namespaces = Cache(client, core.Namespace)
         self._client = client
         self._access = access.Access(client)
+        self.lookup = lookup.Lookup(client, self.networks, self.attachments) if hybrid else None
+
+    def _decide(self, request: Request) -> placement.Decide:
+        """Who places Pods of the request's namespace."""
+        return placement.hybrid(request.namespace, self.lookup) if self.lookup else placement.by_extender
+
+    def _created(self, request: Request, pod: dict[str, Any], resolve: pods.Resolve) -> Allow | tuple[Fault, ...]:
+        return pods.created(pod, resolve, self._decide(request))
 
     async def mutate_pods(self, request: Request) -> Allow | Deny:
         """A Pod that is created or whose list changes."""
         if request.operation == "UPDATE":
             return pods.updated(request.object, request.old_object or {})
         resolve = await self._resolver(request, request.object)
-        return await self._permitted(request, pods.created(request.object, resolve), request.object, resolve)
+        return await self._permitted(request, self._created(request, request.object, resolve), request.object, resolve)
 
     async def mutate_by_namespace(self, request: Request) -> Allow | Deny:
         """A Pod that is created without a list, where its Namespace has one."""
@@ -47,7 +56,7 @@ class Webhook:
             return Allow()
         pod = namespaces.with_list(request.object, text)
         resolve = await self._resolver(request, pod)
-        given = await self._permitted(request, pods.created(pod, resolve), pod, resolve)
+        given = await self._permitted(request, self._created(request, pod, resolve), pod, resolve)
         return namespaces.answer(request.object, text, request.namespace, given)
 
     async def _namespace(self, name: str) -> core.Namespace:
@@ -90,7 +99,7 @@ class Webhook:
             faults = pods.change_faults(request.object, request.old_object or {})
             return Deny("Pod", request.name, faults) if faults else Allow()
         resolve = await self._resolver(request, request.object)
-        faults = pods.final_faults(request.object, resolve)
+        faults = pods.final_faults(request.object, resolve, self._decide(request))
         return await self._permitted(request, faults or Allow(), request.object, resolve)
 
     async def validate_objects(self, request: Request) -> Allow | Deny:
@@ -109,9 +118,9 @@ class Webhook:
         return found.spec.provider if found else None
 
 
-async def run(client: Client, *, namespace: str, port: int) -> None:
+async def run(client: Client, *, namespace: str, port: int, hybrid: bool = False) -> None:
     """Serve until cancelled."""
-    webhook = Webhook(client)
+    webhook = Webhook(client, hybrid=hybrid)
     async with asyncio.TaskGroup() as group:
         group.create_task(webhook.networks.run())
         group.create_task(webhook.attachments.run())
@@ -119,6 +128,8 @@ async def run(client: Client, *, namespace: str, port: int) -> None:
         await webhook.networks.synced.wait()
         await webhook.attachments.synced.wait()
         await webhook.namespaces.synced.wait()
+        if webhook.lookup:
+            await webhook.lookup.start(group)
         await admission.serve(
             client,
             service=configurations.SERVICE,
@@ -141,13 +152,18 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, else the Pod's service account")
     parser.add_argument("--namespace", default=configurations.NAMESPACE, help="of the Service and the Secret")
     parser.add_argument("--port", type=int, default=configurations.PORT)
+    parser.add_argument(
+        "--hybrid",
+        action="store_true",
+        help="where nodes can count alone, let kube-scheduler place Pods without calling the extender",
+    )
     parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     return parser.parse_args(argv)
 
 
 async def _main(arguments: argparse.Namespace) -> None:
     async with Client(Credentials.load(arguments.kubeconfig), configurations.SERVICE) as client:
-        await run(client, namespace=arguments.namespace, port=arguments.port)
+        await run(client, namespace=arguments.namespace, port=arguments.port, hybrid=arguments.hybrid)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,7 +8,7 @@
   a list that hid it would be untrue.
 - Every entry gets its interface name, so that no later change of the list's order or of this rule moves
   an interface. Places count with ``default`` in front.
-- Where there is more than ``default``: the extended resource that makes the scheduler call the extender,
+- Where there is more than ``default``: the extended resources by which it is placed (see ``placement``),
   required node affinity, and the annotation by which NRI refuses to start the Pod without our plugin.
 """
 
@@ -26,7 +26,7 @@ import yaml
 from podnet_api import names, networks
 from podnet_api.admission.review import Allow
 from podnet_api.faults import Fault, FaultType
-from podnet_api.webhook import affinity
+from podnet_api.webhook import affinity, placement
 
 Resolve = Callable[[str], str | None]
 """PodNetworkAttachment of the Pod's namespace -> its PodNetwork; None while it does not exist."""
@@ -81,7 +81,9 @@ def _shifted(fault: Fault) -> Fault:
     return Fault(f"{networks.PATH}[{int(found[1]) - 1}]{found[2]}", fault.type, fault.message, fault.value)
 
 
-def created(pod: dict[str, Any], resolve: Resolve) -> Allow | tuple[Fault, ...]:
+def created(
+    pod: dict[str, Any], resolve: Resolve, decide: placement.Decide = placement.by_extender
+) -> Allow | tuple[Fault, ...]:
     """The answer for a new Pod: a patch, or all faults of its list."""
     text, spec = text_of(pod), pod.get("spec") or {}
     if text is None:
@@ -96,7 +98,7 @@ def created(pod: dict[str, Any], resolve: Resolve) -> Allow | tuple[Fault, ...]:
         return (*faults, *plugin_faults)
     patch = _annotate(names.NETWORKS_ANNOTATION, text, networks.encode(made.entries))
     if made.others:
-        patch += _scheduling(pod, resolved, plugins)
+        patch += _scheduling(pod, resolved, plugins, decide(made.others))
     return Allow(patch, [EMPTY_WARNING] if _is_empty(text) else [])
 
 
@@ -115,13 +117,15 @@ def updated(new: dict[str, Any], old: dict[str, Any]) -> Allow:
     return Allow(_annotate(names.NETWORKS_ANNOTATION, text, kept) if same else [])
 
 
-def final_faults(pod: dict[str, Any], resolve: Resolve) -> tuple[Fault, ...]:
+def final_faults(
+    pod: dict[str, Any], resolve: Resolve, decide: placement.Decide = placement.by_extender
+) -> tuple[Fault, ...]:
     """Faults of a new Pod after all mutation. A list that somebody wrote after we were asked has been turned
     into nothing: such a Pod would start without its networks.
 
     Affinity is not compared: what an attachment leads to may have become known meanwhile.
     """
-    answer = created(pod, resolve)
+    answer = created(pod, resolve, placement.kept(_first(pod), decide))
     if not isinstance(answer, Allow):
         return answer
     missing = [step["path"] for step in answer.patch if step["path"] != _AFFINITY]
@@ -189,22 +193,29 @@ def _plugins(text: str | None) -> tuple[str, list[Fault]]:
     return msgspec.json.encode([*listed, names.NRI_PLUGIN_NAME]).decode(), []
 
 
-def _scheduling(pod: dict[str, Any], resolved: Iterable[str], plugins: str) -> list[dict[str, Any]]:
+def _scheduling(
+    pod: dict[str, Any], resolved: Iterable[str], plugins: str, placed: placement.Placement
+) -> list[dict[str, Any]]:
     spec, annotations = pod["spec"], pod["metadata"]["annotations"]
     patch = _annotate(
         names.REQUIRED_PLUGINS_ANNOTATION, annotations.get(names.REQUIRED_PLUGINS_ANNOTATION, ""), plugins
     )
     wanted = affinity.require(spec.get("affinity"), resolved)
     patch += _set(_AFFINITY, spec.get("affinity") or {}, wanted)
-    first = (spec.get("containers") or [{}])[0]
-    return patch + _set("/spec/containers/0/resources", first.get("resources") or {}, _requesting(first))
+    first = _first(pod)
+    return patch + _set("/spec/containers/0/resources", first.get("resources") or {}, _requesting(first, placed))
 
 
-def _requesting(container: dict[str, Any]) -> dict[str, Any]:
-    """Its resources with ours; what is there already stays."""
+def _first(pod: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = ((pod.get("spec") or {}).get("containers") or [{}])[0]
+    return found
+
+
+def _requesting(container: dict[str, Any], placed: placement.Placement) -> dict[str, Any]:
+    """Its resources with ours; what is there already stays, but for numbers that nodes count by."""
     resources: dict[str, Any] = copy.deepcopy(container.get("resources") or {})
     for kind in ("limits", "requests"):
-        resources[kind] = {names.RESOURCE: "1"} | (resources.get(kind) or {})
+        resources[kind] = placed.resources | (resources.get(kind) or {}) | dict(placed.attachments)
     return resources
 
 
