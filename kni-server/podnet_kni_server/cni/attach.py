@@ -17,6 +17,7 @@ from podnet_kni_server.datapath.worker import Worker
 
 log = logging.getLogger(__name__)
 _ASK_AGAIN_SECONDS = 10.0
+_Settled = tuple[Observed, tuple[int, ...]]
 
 
 class Plugins:
@@ -41,10 +42,15 @@ class Plugins:
         for warning in added.warnings:
             log.warning("Pod %s/%s, interface %s: %s", detail.namespace, detail.pod, link.name, warning)
         try:
-            return await self._worker.call(self._settle, netns_path, link, added.result, before)
+            settled, taken = await self._worker.call(self._settle, netns_path, link, added.result, before)
         except DatapathError:
             await self.detach(netns_path, link)
             raise
+        if taken:
+            pod = f"{detail.namespace}/{detail.pod}"
+            log.info("Pod %s keeps its default route: %s was not asked to have one", pod, link.name)
+            self._executor.forget_defaults(detail.sandbox, link.name, taken)
+        return settled
 
     async def detach(self, netns_path: str | None, link: Link) -> None:
         """See composite.Executor."""
@@ -76,14 +82,12 @@ class Plugins:
         with self._worker.pod(netns_path) as pod:
             return routes.defaults(pod.channel)
 
-    def _settle(self, netns_path: str, link: Link, made: Result, before: routes.Defaults) -> Observed:
-        detail = ask.detail_of(link)
+    def _settle(self, netns_path: str, link: Link, made: Result, before: routes.Defaults) -> _Settled:
+        versions, gateways = ask.detail_of(link).default_versions, made.gateways
         with self._worker.pod(netns_path) as pod:
-            if routes.settle(pod, link, before, detail.default_versions, made.gateways):
-                log.info("Pod %s/%s keeps its default route: %s is not asked to have it",
-                         detail.namespace, detail.pod, link.name)  # fmt: skip
+            taken = routes.settle(pod, link, before, versions, gateways)
             found = observe.read(pod.channel, {link.name})
-        return _observed(link, made, found[0] if found else None)
+        return _observed(link, made, found[0] if found else None), taken
 
     def _observe(self, netns_path: str, link: Link, made: Result) -> Observed | None:
         """What is there of an attachment that is known; None: its interface is gone."""

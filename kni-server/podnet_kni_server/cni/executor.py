@@ -65,8 +65,7 @@ class Executor:
                     chain = ", ".join(plugin.type for plugin in network.plugins)
                     message = f"cannot attach to CNI network {network.name}: {chain} did not do what CNI_ARGS asked for"
                     raise PluginError(f"{message}: {lost}", plugin=chain)
-                encoded = msgspec.json.encode(result.encode(made, made.version)).decode()
-                self._cache.put(msgspec.structs.replace(entry, result=encoded))
+                self._cache.put(_with_result(entry, made))
             except Exception:
                 await self._roll_back(entry)
                 raise
@@ -177,6 +176,15 @@ class Executor:
         entry = self._cache.get(sandbox, interface)
         return _result(entry) if entry is not None else None
 
+    def forget_defaults(self, sandbox: str, interface: str, versions: Collection[int]) -> None:
+        """The default routes of these families were taken away after the ADD: CHECK must not look for them."""
+        entry = self._cache.get(sandbox, interface)
+        found = _result(entry) if entry is not None else None
+        if entry is None or found is None:
+            return
+        kept = tuple(r for r in found.routes if r.destination.prefixlen or r.destination.version not in versions)
+        self._cache.put(_with_result(entry, dataclasses.replace(found, routes=kept)))
+
     async def _call(
         self,
         network: Network,
@@ -235,3 +243,8 @@ def _result(entry: Entry) -> Result | None:
     if not entry.result:
         return None
     return result.decode(entry.result, config.VERSIONS[-1], "cache")
+
+
+def _with_result(entry: Entry, made: Result) -> Entry:
+    text = msgspec.json.encode(result.encode(made, made.version)).decode()
+    return msgspec.structs.replace(entry, result=text)

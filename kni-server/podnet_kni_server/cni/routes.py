@@ -5,10 +5,10 @@ eth0's: what they added unasked goes again, and what they replaced comes back.
 """
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from podnet_kni_server.cni.errors import RequestError
-from podnet_kni_server.datapath import attach, inet, observe
+from podnet_kni_server.datapath import inet, observe
 from podnet_kni_server.datapath.channel import Channel, Request
 from podnet_kni_server.datapath.errors import NetlinkError
 from podnet_kni_server.datapath.model import Address, Link
@@ -23,19 +23,21 @@ def defaults(channel: Channel) -> Defaults:
     return {v: [body for body in channel.dump(inet.get_routes(v)) if inet.is_default(body)] for v in (4, 6)}
 
 
-def settle(pod: Pod, link: Link, before: Defaults, asked: Sequence[int], gateways: Sequence[Address]) -> bool:
+def settle(
+    pod: Pod, link: Link, before: Defaults, asked: Sequence[int], gateways: Sequence[Address]
+) -> tuple[int, ...]:
     """Make default routes and `link.routes` as they are to be, over the link of that name if there is one.
 
-    `before` are the default routes as they were before the plugins ran. Answers whether a default route of the
-    plugins was taken away again. Raises RequestError when a family that is asked for has no gateway.
+    `before` are the default routes as they were before the plugins ran. Answers the families whose default route
+    was taken away from the plugins' link again. Raises RequestError when a family that is asked for has no gateway.
     """
     found = observe.list_links(pod.channel).get(link.name)
     index = found.index if found else 0
-    taken = [_give_back(pod.channel, index, before[v]) for v in (4, 6) if v not in asked]
+    taken = tuple(v for v in (4, 6) if v not in asked and _give_back(pod.channel, index, before[v]))
     if index:
-        _lead_over(pod, index, link, [_gateway(pod.channel, link, index, v, gateways) for v in asked])
+        _lead_over(pod.channel, index, link, [_gateway(pod.channel, link, index, v, gateways) for v in asked])
         _add_routes(pod.channel, index, link)
-    return any(taken)
+    return taken
 
 
 def _give_back(channel: Channel, index: int, before: Sequence[bytes]) -> bool:
@@ -62,15 +64,17 @@ def _gateway(channel: Channel, link: Link, index: int, version: int, gateways: S
     return found
 
 
-def _lead_over(pod: Pod, index: int, link: Link, gateways: Sequence[Address]) -> None:
-    undo: list[Callable[[], object]] = []
-    try:
-        requests = attach.replace_defaults(pod, [(index, link, gateway) for gateway in gateways], undo)
-        _run(pod.channel, requests, errno.ESRCH)
-    except NetlinkError:
-        for step in reversed(undo):
-            step()
-        raise
+def _lead_over(channel: Channel, index: int, link: Link, gateways: Sequence[Address]) -> None:
+    """One default route per family in place of however many there are: plugins add theirs beside eth0's."""
+    addresses = observe.parse_addresses(channel.dump(inet.get_addresses())).get(index, [])
+    for gateway in gateways:
+        former = [body for body in channel.dump(inet.get_routes(gateway.version)) if inet.is_default(body)]
+        _run(channel, [inet.delete_route(body) for body in former], errno.ESRCH)
+        try:
+            channel.run(inet.default_route(index, link.name, gateway, addresses))
+        except NetlinkError:
+            channel.batch([inet.restore_route(body) for body in former])
+            raise
 
 
 def _add_routes(channel: Channel, index: int, link: Link) -> None:
