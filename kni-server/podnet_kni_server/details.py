@@ -49,6 +49,36 @@ class CniDetail(Model, frozen=True, kw_only=True, tag="cni"):
     """Families whose default route is to lead over this interface."""
 
 
+class HostDeviceDetail(Model, frozen=True, kw_only=True, tag="hostDevice"):
+    """A device of the node: exactly one of ``name``, ``mac`` and ``pci_address`` is set. ``pod`` is
+    ``namespace/name`` of the Pod that gets it."""
+
+    pod: str = ""
+    name: str = ""
+    mac: str = ""
+    pci_address: str = ""
+
+
+class SriovDetail(Model, frozen=True, kw_only=True, tag="sriov"):
+    """A virtual function and its settings: the one with the PCI address ``device_id``, else one that the kubelet
+    gave the Pod of ``resource``, else any free one of ``uplink``. ``pod`` is ``namespace/name``."""
+
+    pod: str
+    uplink: str = ""
+    device_id: str = ""
+    resource: str = ""
+    devices: list[str] = []
+    """PCI addresses that the kubelet gave the Pod; filled in when the Pod is attached."""
+    vlan: int = 0
+    qos: int = 0
+    vlan_protocol: str = "802.1Q"
+    spoof_check: bool = True
+    trust: bool = False
+    link_state: str = "auto"
+    min_tx_rate: int = 0
+    max_tx_rate: int = 0
+
+
 class Extras(Model, frozen=True, kw_only=True):
     """What an interface of any kind may have on top. Applied in the order of the fields, undone in reverse."""
 
@@ -62,5 +92,5 @@ class Extras(Model, frozen=True, kw_only=True):
     """Routing table of the network's own in the Pod; 0: none."""
 
 
-Detail = CniDetail
+Detail = CniDetail | HostDeviceDetail | SriovDetail
 """One class for each kind that needs more than a Link has; its tag is the kind."""

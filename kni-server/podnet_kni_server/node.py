@@ -58,6 +58,8 @@ class NodeAgent:
         self._states: dict[str, NodeLinkState] = {}
         self._links: dict[str, tuple[bool, bool]] = {}
         self._watched: set[str] = set()
+        self._watches_all = False
+        """Devices come back under any name, and virtual functions appear under names of their own."""
         self._published: list[kni.NodeNetworkEntry] | None = None
         self._dirty = asyncio.Event()
         self.entries: list[kni.NodeNetworkEntry] = []
@@ -84,6 +86,7 @@ class NodeAgent:
                 link = dataclasses.replace(link, needs=kind.needs)
             wanted.setdefault(link.key, link)
             of[config.metadata.name] = link.key
+        self._watches_all = any(link.kind in ("device", "functions") for link in wanted.values())
         self._watched = {name for link in wanted.values() for name in (link.name, link.uplink, link.vxlan_name) if name}
         states = await self._datapath.ensure_node(list(wanted.values()))
         self._states = {config: states[link] for config, link in of.items()}
@@ -150,7 +153,7 @@ class NodeAgent:
         """Look again when a link that a network uses changes."""
         async for event in self._datapath.watch_links():
             now = (event.present, event.up)
-            if event.name in self._watched and self._links.get(event.name) != now:
+            if (self._watches_all or event.name in self._watched) and self._links.get(event.name) != now:
                 log.info("link %s: present %s, up %s", event.name, event.present, event.up)
                 self.touch()
             self._links[event.name] = now

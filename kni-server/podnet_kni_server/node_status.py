@@ -54,7 +54,7 @@ def entry(
         reason=reason,
         message=message[:1024],
         uplink=config.spec.uplink.interface if config.spec.uplink else "",
-        attachments=kni.AttachmentCount(capacity=capacity(config), used=used(name)),
+        attachments=_attachments(config, state, used(name)),
         addresses=kni.AddressCount(free4=free(pool, 4) if pool else 0, free6=free(pool, 6) if pool else 0),
     )
 
@@ -92,6 +92,13 @@ def capacity(config: kni.NetworkConfig) -> int:
     kind = kinds.of_config(config)
     most = kind.capacity(config) if kind else 0
     return most if limit is None else min(limit, most)
+
+
+def _attachments(config: kni.NetworkConfig, state: NodeLinkState | None, used: int) -> kni.AttachmentCount:
+    """What the node has only so many of (devices, virtual functions), other networks may take away."""
+    free = state.free if state else None
+    most = capacity(config)
+    return kni.AttachmentCount(capacity=most if free is None else min(most, used + free), used=used)
 
 
 def status(entries: Sequence[kni.NodeNetworkEntry]) -> kni.NodeNetworkStatus:

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from podnet_kni_server.datapath import announce, worker
 from podnet_kni_server.datapath.kernel import KernelDatapath
+from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.datapath.model import Link, NodeLink, NodeLinkState, Route, host_name
 
 T = TypeVar("T")
@@ -78,9 +79,9 @@ class Lab:
         self._places.append(Place(f"pdt{os.getpid()}x{next(_numbers)}"))
         return self._places[-1]
 
-    def datapath(self, node: Place) -> KernelDatapath:
-        """The datapath of a node."""
-        self._datapaths.append(KernelDatapath(node.path))
+    def datapath(self, node: Place | None, lent: Ledger | None = None) -> KernelDatapath:
+        """The datapath of a node; None: the machine's own namespace. `lent`: which of its devices Pods have."""
+        self._datapaths.append(KernelDatapath(node.path if node else None, lent=lent))
         return self._datapaths[-1]
 
     def cable(self, one: Place, other: Place, name: str = "up0") -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from podnet_kni_server.datapath import inet, links, observe, spoof
 from podnet_kni_server.datapath.channel import NETFILTER, Answer, Channel, Request
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
+from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.datapath.model import Address, Interface, Link, Observed
 from podnet_kni_server.datapath.prepare import Prepared, prepare
 from podnet_kni_server.datapath.worker import Pod
@@ -35,10 +36,11 @@ class _Taken(Exception):
 
 
 class Node:
-    """The node's side: its channels, and who undoes what."""
+    """The node's side: its channels, and which of its devices Pods have."""
 
-    def __init__(self) -> None:
+    def __init__(self, lent: Ledger | None = None) -> None:
         self.route = Channel()
+        self.lent = lent or Ledger()
         self._plain = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._netfilter: Channel | None = None
 

@@ -4,16 +4,35 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 
-from podnet_kni_server.datapath import announce, attach, kinds, monitor, node, observe, sweep, whole
+from podnet_kni_server.datapath import (
+    allocation,
+    announce,
+    attach,
+    giveback,
+    kinds,
+    lending,
+    monitor,
+    node,
+    observe,
+    sweep,
+    whole,
+)
+from podnet_kni_server.datapath.allocation import Allocation, NoAllocation
 from podnet_kni_server.datapath.errors import DatapathError, NetnsMissing
+from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.datapath.model import Link, LinkEvent, NodeLink, NodeLinkState, Observed
 from podnet_kni_server.datapath.worker import Worker
 
 
 class KernelDatapath:
-    """See interface.Datapath. `node_netns`: path of a namespace that plays the node; None: where we are."""
+    """See interface.Datapath. `node_netns`: path of a namespace that plays the node; None: where we are. `lent`:
+    where it is noted which devices Pods have. `allocation`: which devices the kubelet gave to Pods."""
 
-    def __init__(self, node_netns: str | None = None) -> None:
+    def __init__(
+        self, node_netns: str | None = None, *, lent: Ledger | None = None, allocation: Allocation | None = None
+    ) -> None:
+        self._lent = lent or Ledger()
+        self._allocation = allocation or NoAllocation()
         self._worker = Worker(node_netns)
         # A thread apart: closing a packet socket waits for a grace period of the kernel, some 20 ms.
         self._herald = Worker(node_netns)
@@ -25,11 +44,12 @@ class KernelDatapath:
         """The node's channels. Called in the thread: a socket belongs to the namespace it was made in."""
         if self._node is None:
             _ = self._worker.home
-            self._node = attach.Node()
+            self._node = attach.Node(self._lent)
         return self._node
 
     async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         """See interface.Datapath."""
+        links = await allocation.resolved(self._allocation, self._lent, links)
         made = await self._worker.call(self._attach, netns_path, links)
         asyncio.get_running_loop().call_later(announce.DELAY, self._herald.post, self._announce, netns_path, links)
         return made
@@ -72,11 +92,18 @@ class KernelDatapath:
     def _ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         if any(link.needs for link in wanted) and not self._kinds:
             self._kinds = kinds.probe(self._worker)
-        return node.ensure(self._channels().route, wanted, self._kinds)
+        channels = self._channels()
+        others = [link for link in wanted if link.kind not in lending.KINDS]
+        return node.ensure(channels.route, others, self._kinds) | lending.ensure(channels, wanted)
 
     async def sweep(self, keep: Collection[str]) -> list[str]:
         """See interface.Datapath."""
-        return await self._worker.call(lambda: sweep.sweep(self._channels(), keep))
+        return await self._worker.call(self._sweep, keep)
+
+    def _sweep(self, keep: Collection[str]) -> list[str]:
+        channels = self._channels()
+        giveback.sweep(channels, frozenset(keep))
+        return sweep.sweep(channels, keep)
 
     def watch_links(self) -> AsyncIterator[LinkEvent]:
         """See interface.Datapath."""

@@ -9,7 +9,7 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
 
-from podnet_kni_server.details import Detail, Extras
+from podnet_kni_server.details import Detail, Extras, HostDeviceDetail
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -96,10 +96,10 @@ class Observed:
 class NodeLink:
     """What a network needs on the node before Pods attach."""
 
-    kind: Literal["bridge", "vxlan", "uplink", "none"]
+    kind: Literal["bridge", "vxlan", "uplink", "device", "functions", "none"]
     name: str
-    """Of the bridge, or of the uplink where a network needs nothing else (macvlan); none: of the NetworkConfig,
-    for what needs nothing on the node but its kernel."""
+    """Of the bridge, or of the uplink where a network needs nothing else (macvlan); functions: of the physical
+    function; none: of the NetworkConfig, for what needs nothing on the node but its kernel."""
     vxlan_name: str = ""
     vni: int = 0
     port: int = 4789
@@ -119,12 +119,18 @@ class NodeLink:
     """Whether links of this network will ask for anti-spoofing: not ready where the node cannot do that."""
     plugins: str = ""
     """none: a configuration of CNI plugins, which must be ready on the node."""
+    device: HostDeviceDetail | None = None
+    """device: which device of the node; `name` is its name where it is chosen by that."""
     needs: tuple[str, ...] = ()
     """Kinds of links that the kernel must have, see Datapath.kinds; a node without one says so."""
 
     @property
     def key(self) -> str:
         """Tells what the node needs from what else it needs: two networks may ask for the same."""
+        if self.device is not None:
+            return "/".join(("device", self.device.name, self.device.mac, self.device.pci_address))
+        if self.kind == "functions":
+            return f"functions/{self.name}"
         return self.name if self.kind in ("bridge", "vxlan") else "/".join((self.name, *self.needs))
 
 
@@ -136,6 +142,8 @@ class NodeLinkState:
     reason: str
     message: str
     mtu: int = 0
+    free: int | None = None
+    """How many more Pods can attach; None: as many as the kind can carry."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from podnet_api import kni
 
-from podnet_kni_server.kinds import bridge, cni, macvlan, vxlan
+from podnet_kni_server.kinds import bridge, cni, hostdevice, macvlan, sriov, vxlan
 from podnet_kni_server.kinds.kind import Kind
 
 KINDS: Mapping[str, Kind] = {
     "bridge": bridge.KIND,
     "cni": cni.KIND,
+    "hostDevice": hostdevice.KIND,
+    "sriov": sriov.KIND,
     "vxlan": vxlan.KIND,
     "macvlan": macvlan.KIND,
 }

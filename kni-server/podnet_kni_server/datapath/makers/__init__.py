@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
+from podnet_kni_server.datapath.makers.hostdevice import HostDevice
 from podnet_kni_server.datapath.makers.maker import Maker
+from podnet_kni_server.datapath.makers.sriov import Sriov
 
-MAKERS: Mapping[str, Maker] = {}
+MAKERS: Mapping[str, Maker] = {
+    "hostDevice": HostDevice(),
+    "sriov": Sriov(),
+}
 """By Link.kind."""
