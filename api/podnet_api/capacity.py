@@ -19,8 +19,11 @@ def by_node(config: kni.NetworkConfig) -> bool:
     """Whether a node with an attachment left can take another Pod, whatever the other nodes do: there are no
     addresses, or each node has its own, or there are so many that attachments run out first on every node.
 
-    What is sticky is the extender's to decide. Of a pool that cannot be read nothing can be said.
+    What is sticky is the extender's to decide, and so are devices, which several networks may draw upon. Of a
+    pool that cannot be read nothing can be said.
     """
+    if config.spec.sriov is not None or config.spec.host_device is not None:
+        return False
     try:
         pool = pools.pool_of(config)
     except ValueError:

@@ -20,7 +20,7 @@ from podnet_api.errors import AlreadyExistsError, KubeError, NotFoundError
 from podnet_api.kube import Client
 from podnet_api.meta import ObjectMeta, OwnerReference
 
-from podnet_kni_server import kinds, node_status
+from podnet_kni_server import kinds, node_resources, node_status
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.interface import Datapath
 from podnet_kni_server.datapath.model import NodeLink, NodeLinkState
@@ -66,6 +66,7 @@ class NodeAgent:
         """The networks of this node as last worked out."""
         self.hook_lost = ""
         """Why the runtime does not call us; empty while it does."""
+        self._resources = node_resources.Writer(client, objects.network_config)
         objects.on_network_change(self.touch)
 
     def touch(self) -> None:
@@ -161,8 +162,9 @@ class NodeAgent:
                 self._links.pop(event.name, None)
 
     async def publish(self) -> None:
-        """Write NodeNetwork and labels where they differ from what is there."""
+        """Write NodeNetwork, labels and resources where they differ from what is there."""
         await self._write_labels()
+        await self._resources.write(self._objects.nodes.get(self._objects.node), self.entries)
         if self._published != self.entries:
             await self._write_status()
             self._published = list(self.entries)

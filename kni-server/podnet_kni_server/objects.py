@@ -14,6 +14,7 @@ from podnet_api import core, kni, multinetwork, names, pools
 from podnet_api.errors import ConflictError, NotFoundError
 from podnet_api.kube import Cache, Client
 
+from podnet_kni_server import node_resources
 from podnet_kni_server.errors import NoAddressError
 
 
@@ -136,7 +137,8 @@ class Objects:
 
 
 def _differs(old: core.Node | None, new: core.Node | None) -> bool:
-    """Nodes change every few seconds (heartbeats); only labels and addresses matter here."""
+    """Nodes change every few seconds (heartbeats); only labels, addresses and our resources matter here."""
     if old is None or new is None:
         return True
-    return old.metadata.labels != new.metadata.labels or old.internal_ips != new.internal_ips
+    changed = old.metadata.labels != new.metadata.labels or old.internal_ips != new.internal_ips
+    return changed or node_resources.ours(old) != node_resources.ours(new)
