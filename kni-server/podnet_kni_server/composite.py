@@ -27,8 +27,8 @@ class Executor(Protocol):
         """Take ``link`` away, whether or not it or the namespace (None: known to be gone) still exists."""
         ...
 
-    async def state(self, link: NodeLink) -> NodeLinkState:
-        """Whether the plugins of a network are ready on this node."""
+    async def states(self, links: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
+        """Whether the plugins of these networks, which are all there are, are ready on this node; by NodeLink.key."""
         ...
 
     async def close(self) -> None:
@@ -92,10 +92,8 @@ class Composite:
     async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         """See Datapath."""
         states = await self._kernel.ensure_node(wanted)
-        for link in wanted:
-            if link.plugins and states[link.key].ready:
-                states[link.key] = await self._executor.state(link)
-        return states
+        plugins = [link for link in wanted if link.plugins and states[link.key].ready]
+        return states | await self._executor.states(plugins)
 
     async def sweep(self, keep: Collection[str]) -> list[str]:
         """See Datapath."""

@@ -32,6 +32,8 @@ from podnet_api.kube import Client, Credentials
 from podnet_kni_server import asked, attach, publish
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
+from podnet_kni_server.cni import node as cni_node
+from podnet_kni_server.composite import Composite
 from podnet_kni_server.datapath.kernel import KernelDatapath
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.hook import Hook
@@ -68,6 +70,10 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--node-name", default=os.environ.get("NODE_NAME", ""), help="name of the Node ($NODE_NAME)")
     parser.add_argument("--run-dir", type=Path, default=Path("/run/kni"), help="socket, checkpoints, status files")
     parser.add_argument("--nri-socket", default="/run/nri/nri.sock", help="the container runtime's NRI socket")
+    parser.add_argument("--host-root", default="/", help="the node's root directory; CNI plugins see it as theirs")
+    parser.add_argument("--cni-bin-dir", default="/opt/cni/bin", help="the node's CNI plugins; several with a colon")
+    parser.add_argument("--cni-conf-dir", default="/etc/cni/net.d", help="the node's CNI configurations")
+    parser.add_argument("--cni-cache-dir", default="/var/lib/kni/cni", help="the node's directory of CNI results")
     parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
     parser.add_argument("--probes", default="127.0.0.1:10262", help="address of /healthz, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
@@ -98,7 +104,8 @@ class _Program:
     def __init__(self, args: argparse.Namespace, client: Client, tasks: asyncio.TaskGroup) -> None:
         self._args = args
         self._tasks = tasks
-        self._datapath = KernelDatapath()
+        self._cni = cni_node.Node(args.host_root, args.cni_bin_dir, args.cni_conf_dir, args.cni_cache_dir)
+        self._datapath = Composite(KernelDatapath(), self._cni.plugins)
         self._objects = Objects(client, args.node_name)
         self._leases = Leases()
         self._blocks = Blocks(args.node_name, self._leases, self._objects, lambda: self._node.touch())
@@ -136,6 +143,7 @@ class _Program:
     async def run(self) -> None:
         """Start everything in order, then stay until a task fails or we are cancelled."""
         self._core.load()
+        self._cni.open()
         self._objects.start(self._tasks)
         await self._server.start()
         await self._probes.start()
@@ -147,6 +155,7 @@ class _Program:
             await self._node.set_up()
             self._start_tasks()
             await self._hook.synchronized.wait()
+            self._tasks.create_task(self._cni.run(self._sandboxes, self._node.touch), name="plugins")
             self._node.touch()
             await self._taint(False)
             gc.collect()
@@ -170,6 +179,9 @@ class _Program:
             plugin.run(self._args.nri_socket, self._hook, identity=_IDENTITY, report=self._reported),
             name="runtime hook",
         )
+
+    def _sandboxes(self) -> set[str]:
+        return {record.sandbox for record in self._core.records()}
 
     def _reported(self, state: plugin.State) -> None:
         """The runtime hook came or went: without it no Pod may be sent here."""

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import time
+from collections.abc import Sequence
 
 from podnet_api import reasons
 
@@ -26,7 +27,7 @@ class Plugins:
     def __init__(self, executor: Executor, node_netns: str | None = None) -> None:
         self._executor = executor
         self._worker = Worker(node_netns)
-        self._told: dict[str, tuple[float, NodeLinkState]] = {}
+        self._told: dict[NodeLink, tuple[float, NodeLinkState]] = {}
 
     async def attach(self, netns_path: str, link: Link) -> Observed:
         """See composite.Executor."""
@@ -60,19 +61,30 @@ class Plugins:
         """CHECK: raises DatapathError when something is not as the plugins left it."""
         await self._executor.check(ask.detail_of(link).sandbox, link.name)
 
-    async def state(self, link: NodeLink) -> NodeLinkState:
-        """Whether the plugins of a network are there and ready. Asked again after a while at the earliest:
-        every question starts programs."""
-        asked, told = self._told.get(link.name + link.plugins, (0.0, None))
-        if told is not None and time.monotonic() - asked < _ASK_AGAIN_SECONDS:
-            return told
+    async def states(self, links: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
+        """See composite.Executor. Asked again after a while at the earliest: every question starts programs."""
+        self._told = {link: told for link, told in self._told.items() if link in links}
+        recent = time.monotonic() - _ASK_AGAIN_SECONDS
+        fresh = {link: state for link, (when, state) in self._told.items() if when > recent}
+        return {link.key: fresh[link] if link in fresh else await self._ask(link) for link in links}
+
+    async def _ask(self, link: NodeLink) -> NodeLinkState:
         try:
             await self._executor.status(link.plugins, link.name.removeprefix(PLUGINS_PREFIX))
-            told = NodeLinkState(True, reasons.READY, "", link.mtu)
+            state = NodeLinkState(True, reasons.READY, "", link.mtu)
         except CniError as error:
-            told = NodeLinkState(False, reasons.SETUP_FAILED, str(error))
-        self._told[link.name + link.plugins] = (time.monotonic(), told)
-        return told
+            state = NodeLinkState(False, reasons.SETUP_FAILED, str(error))
+        self._told[link] = (time.monotonic(), state)
+        return state
+
+    async def look_again(self) -> bool:
+        """Ask all networks again; whether one is in another state than before."""
+        before = {link: state for link, (_, state) in self._told.items()}
+        return any([await self._ask(link) != state for link, state in before.items()])
+
+    def networks(self) -> list[tuple[str, str]]:
+        """The configurations that somebody asked about, with the names of their networks."""
+        return [(link.plugins, link.name.removeprefix(PLUGINS_PREFIX)) for link in self._told]
 
     async def close(self) -> None:
         """Give back the thread."""

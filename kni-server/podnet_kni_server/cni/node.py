@@ -1,0 +1,29 @@
+"""The plugins of this node, put together from the server's arguments. Made by main."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from podnet_kni_server.cni import upkeep
+from podnet_kni_server.cni.attach import Plugins
+from podnet_kni_server.cni.cache import Cache
+from podnet_kni_server.cni.exec import Runner
+from podnet_kni_server.cni.executor import Executor
+
+
+class Node:
+    """`root` is where the node's root directory is seen from here; the other paths are the node's own."""
+
+    def __init__(self, root: str, programs: str, configurations: str, results: str) -> None:
+        below = Path(root)
+        self._cache = Cache(below / results.lstrip("/"))
+        runner = Runner([one for one in programs.split(":") if one], root)
+        self.executor = Executor(runner, self._cache, below / configurations.lstrip("/"))
+        self.plugins = Plugins(self.executor)
+
+    def open(self) -> None:
+        """Read what is remembered. Before anything is attached."""
+        self._cache.open()
+
+    async def run(self, alive: Callable[[], Collection[str]], changed: Callable[[], None]) -> None:
+        """See upkeep.run."""
+        await upkeep.run(self.executor, self.plugins, alive, changed)
