@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from podnet_api.controller import garbage
+from podnet_api.controller import garbage, kept
 
 MULTINETWORK = "/apis/multinetwork.x-k8s.io/v1alpha1"
 KNI = "/apis/kni.multinetwork.x-k8s.io/v1alpha1"
@@ -23,7 +23,7 @@ SECONDS = 15
 
 @pytest.fixture(scope="module")
 def server(apiserver: Any, spawn: Any) -> Iterator[Any]:
-    process: subprocess.Popen[bytes] = spawn("podnet_api.controller.main")
+    process: subprocess.Popen[bytes] = spawn("podnet_api.controller.main", "--no-leader-elect")
     yield apiserver
     assert process.poll() is None, "the controller ended by itself"
     process.terminate()
@@ -235,9 +235,7 @@ async def test_what_vanished_nodes_left_is_deleted(server: Any) -> None:
     blocks = f"{KNI}/ipblocks"
     created(server, "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "stays"}})
     for node, cidr in (("stays", "10.0.0.0/28"), ("gone", "10.0.0.16/28"), ("busy", "10.0.0.32/28")):
-        spec = {"networkConfig": "x", "cidr": cidr, "nodeName": node}
-        head = {"apiVersion": "kni.multinetwork.x-k8s.io/v1alpha1", "kind": "IPBlock", "metadata": {"name": node}}
-        created(server, blocks, {**head, "spec": spec})
+        created(server, blocks, block(node, cidr, node))
     bound = pod("bound", "[]")
     bound["spec"]["nodeName"] = "busy"
     created(server, PODS, bound)
@@ -248,3 +246,57 @@ async def test_what_vanished_nodes_left_is_deleted(server: Any) -> None:
             assert len(server.send("GET", blocks).body["items"]) == 3
         await collector.look(300.0)
     assert [item["metadata"]["name"] for item in server.send("GET", blocks).body["items"]] == ["busy", "stays"]
+
+
+def block(name: str, cidr: str, node: str, holder: str = "") -> dict[str, Any]:
+    spec: dict[str, Any] = {"networkConfig": "x", "cidr": cidr, "nodeName": node}
+    if holder:
+        owner = holder.rpartition("-")[0]
+        spec["holder"] = {"namespace": "default", "statefulSet": owner, "pod": holder, "interface": "net1"}
+    head = {"apiVersion": "kni.multinetwork.x-k8s.io/v1alpha1", "kind": "IPBlock", "metadata": {"name": name}}
+    return {**head, "spec": spec}
+
+
+async def test_what_is_kept_for_members_goes_with_them_and_not_with_a_node(server: Any) -> None:
+    blocks, sets = f"{KNI}/ipblocks", "/apis/apps/v1/namespaces/default/statefulsets"
+    template = {"metadata": {"labels": {"app": "db"}}, "spec": pod("x", "[]")["spec"]}
+    spec = {"replicas": 2, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, "template": template}
+    created(server, sets, {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
+    for number, holder in enumerate(("db-0", "db-1", "db-2", "db-3", "gone-0")):
+        created(server, blocks, block(f"kept-{holder}", f"10.9.0.{number}/32", "no-such-node", holder))
+    created(server, PODS, pod("db-3", "[]"))
+
+    def left() -> list[str]:
+        items = server.send("GET", blocks).body["items"]
+        return [item["metadata"]["name"].removeprefix("kept-") for item in items if "holder" in item["spec"]]
+
+    async with server.client() as client:
+        nodes = garbage.Collector(client, absent=0)
+        await nodes.look(0.0)
+        keeper = kept.Keeper(client, unneeded=60)
+        for now in (0.0, 59.0):
+            await keeper.look(now)
+            assert left() == ["db-0", "db-1", "db-2", "db-3", "gone-0"]
+        await keeper.look(60.0)
+        assert left() == ["db-0", "db-1", "db-3"], "a Pod is left of the member that was scaled down"
+        server.send("DELETE", f"{PODS}/db-3", {"gracePeriodSeconds": 0})
+        server.send("DELETE", f"{sets}/db")
+        for now in (61.0, 121.0):
+            await keeper.look(now)
+    assert left() == []
+
+
+def test_pools_that_overlap_say_so_until_they_do_not(server: Any) -> None:
+    for name, cidr in (("lapping", "10.70.0.0/16"), ("lapped", "10.70.3.0/24"), ("apart", "10.71.0.0/16")):
+        created(server, CONFIGS, config(name, {"cidr": cidr}))
+        created(server, NETWORKS, network(name, parametersRefs=refs(name)))
+    for name in ("lapping", "lapped"):
+        found = stands(server, f"{NETWORKS}/{name}", "PoolOverlap", "True", "PoolOverlap")
+        assert "of the common address space both give 10.70.3.1; give one of them another range" in found["message"]
+        stands(server, f"{NETWORKS}/{name}", "Ready", "True", "Ready")
+        eventually(lambda name=name: [e for e in _events(server, name) if e["reason"] == "PoolOverlap"])
+    assert not condition(server, f"{NETWORKS}/apart", "PoolOverlap")
+    server.send("DELETE", f"{NETWORKS}/lapped")
+    server.send("DELETE", f"{CONFIGS}/lapped")
+    gone(server, f"{CONFIGS}/lapped")
+    eventually(lambda: not condition(server, f"{NETWORKS}/lapping", "PoolOverlap"))

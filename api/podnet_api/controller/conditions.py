@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from podnet_api import kni, multinetwork, names, reasons, validation
+from podnet_api import kni, multinetwork, names, overlap, reasons, validation
 from podnet_api.faults import Fault
 from podnet_api.meta import Condition, condition, is_true
 
@@ -22,12 +22,23 @@ Attachment = Callable[[str, str], kni.AttachmentConfig | None]
 """Name and namespace -> AttachmentConfig, None when it does not exist."""
 
 
-def of_network(network: multinetwork.PodNetwork, config: Config) -> list[Condition]:
-    """The conditions of a PodNetwork."""
+def of_network(
+    network: multinetwork.PodNetwork, config: Config, configs: Iterable[kni.NetworkConfig] = ()
+) -> list[Condition]:
+    """The conditions of a PodNetwork; ``configs`` are all NetworkConfigs."""
     if network.spec.provider != names.PROVIDER:
         return [_network_ready(network, network.status.conditions)]
     params = _network_params(network, config)
-    return [_network_ready(network, [params]), params]
+    return [_network_ready(network, [params]), params, *_overlap(config(kni.config_name(network)), configs)]
+
+
+def _overlap(config: kni.NetworkConfig | None, configs: Iterable[kni.NetworkConfig]) -> list[Condition]:
+    """Pods may attach all the same: whether the networks meet is not for us to know."""
+    found = overlap.of_config(config, configs) if config else []
+    if not found:
+        return []
+    message = f"{'; '.join(found)}; {reasons.ADVICE[reasons.POOL_OVERLAP]}"[:8192]
+    return [Condition(type=multinetwork.POOL_OVERLAP, status="True", reason=reasons.POOL_OVERLAP, message=message)]
 
 
 def _network_ready(network: multinetwork.PodNetwork, conditions: Sequence[Condition]) -> Condition:
@@ -131,3 +142,8 @@ def _since(old: Condition | None, one: Condition, generation: int, now: str) -> 
 def changed(old: Sequence[Condition], new: Sequence[Condition]) -> list[Condition]:
     """Those of ``new`` that stand otherwise, or not at all, in ``old``."""
     return [one for one in new if condition(old, one.type) != one]
+
+
+def past(old: Sequence[Condition], new: Sequence[Condition]) -> bool:
+    """Whether ``old`` has a condition of ours that is left out when it does not hold."""
+    return condition(old, multinetwork.POOL_OVERLAP) is not None and condition(new, multinetwork.POOL_OVERLAP) is None

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 
 from podnet_api import core, kni
+from podnet_api.controller import kept
 from podnet_api.errors import KubeError
 from podnet_api.kube import Client
 
@@ -30,13 +31,16 @@ class Collector:
     def __init__(self, client: Client, *, absent: float = ABSENT) -> None:
         self._client = client
         self._absent = absent
+        self._keeper = kept.Keeper(client)
         self._since: dict[str, float] = {}
 
     async def run(self) -> None:
         """Look every minute until cancelled."""
         while True:
             try:
-                await self.look(asyncio.get_running_loop().time())
+                now = asyncio.get_running_loop().time()
+                await self.look(now)
+                await self._keeper.look(now)
             except KubeError as error:
                 log.warning("%s; again in %.0f s", error, EVERY)
             await asyncio.sleep(EVERY)
@@ -54,9 +58,10 @@ class Collector:
                 log.info("%s %s deleted: node %s is no more", type(item).__name__, item.metadata.name, _owner(item))
 
     async def _left(self) -> list[Left]:
+        """What is kept for a holder goes with the holder, not with a node."""
         blocks, _ = await self._client.list_all(kni.IPBlock)
         reports, _ = await self._client.list_all(kni.NodeNetwork)
-        return [*blocks, *reports]
+        return [*(block for block in blocks if block.spec.holder is None), *reports]
 
     async def _nodes(self) -> set[str]:
         nodes, _ = await self._client.list_all(core.Node)

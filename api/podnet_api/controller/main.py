@@ -5,11 +5,13 @@ multinetwork.x-k8s.io podnetworks: get, list, watch, create, patch; podnetworks/
 podnetworkattachments: get, list, watch, patch; podnetworkattachments/status: patch.
 kni.multinetwork.x-k8s.io networkconfigs, attachmentconfigs: get, list, watch, patch;
 ipblocks, nodenetworks: list, delete.
-core pods: list, watch; nodes: list; events: create.
+core pods: list, watch; nodes: list; events: create. apps statefulsets: list.
 apiextensions.k8s.io customresourcedefinitions: list, watch (kopf waits for our CRDs by it).
 
-One replica, strategy Recreate. Two at once do no harm (every write is idempotent, the last LIST before a
-release is each one's own); they only tell each Event twice. Hence no leader election.
+In its namespace: create of leases; get, update of the Lease podnet-controller (coordination.k8s.io).
+
+Any number of replicas, of which the holder of the Lease works. Should two work for a moment, they do no harm:
+every write is idempotent, and the last LIST before a release is each one's own.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Sequence
 
 import kopf
 
 from podnet_api import core, multinetwork, names
-from podnet_api.controller import garbage, operator
+from podnet_api.controller import garbage, leadership, operator
 from podnet_api.controller.queue import Queue
 from podnet_api.controller.reconcile import COMPONENT, Reconciler
 from podnet_api.controller.store import KINDS, Key, Store, key_of
@@ -38,8 +41,10 @@ RESYNC = 300.0
 DEFAULT_KEY: Key = (multinetwork.PodNetwork, "", names.DEFAULT_NETWORK)
 
 
-async def run(client: Client, stop: asyncio.Event, *, port: int, keep_default: bool = True) -> None:
-    """Work until ``stop`` is set."""
+async def run(
+    client: Client, stop: asyncio.Event, leader: leadership.Leadership | None, *, port: int, keep_default: bool = True
+) -> None:
+    """Work until ``stop`` is set. Raises LeadershipLostError, in a group, when ``leader`` leads no more."""
     store, queue, pods = Store(), Queue[Key](), Cache(client, core.Pod)
     reconciler = Reconciler(client, store, pods, keep_default=keep_default)
     pods.listen(lambda old, new: _recheck(old, new, store, queue))
@@ -47,6 +52,8 @@ async def run(client: Client, stop: asyncio.Event, *, port: int, keep_default: b
         helpers = [group.create_task(work) for work in (pods.run(), garbage.Collector(client).run())]
         helpers.append(group.create_task(_work(queue, reconciler, pods)))
         helpers.append(group.create_task(_resync(client, store, queue)))
+        if leader is not None:
+            helpers.append(group.create_task(leadership.until_lost(leader)))
         await kopf.operator(
             registry=operator.registry(store, queue),
             clusterwide=True,
@@ -93,7 +100,7 @@ async def _resync(client: Client, store: Store, queue: Queue[Key]) -> None:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMPONENT, description="Conditions, default network and finalizers.")
     parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, else the Pod's service account")
-    parser.add_argument("--namespace", default="podnet-system", help="where the program runs; for the log only")
+    parser.add_argument("--namespace", default="podnet-system", help="of the Lease")
     parser.add_argument("--port", type=int, default=8080, help="of /healthz")
     parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     parser.add_argument(
@@ -102,6 +109,19 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=True,
         help="create the PodNetwork default and create it again when it is deleted",
     )
+    parser.add_argument(
+        "--leader-elect",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="work only while holding the Lease podnet-controller, so that several replicas may run",
+    )
+    times = leadership.Times()
+    for name, value in (
+        ("lease-duration", times.lease),
+        ("renew-deadline", times.renew),
+        ("retry-period", times.retry),
+    ):
+        parser.add_argument(f"--leader-elect-{name}", type=int, default=value, help="seconds")
     return parser.parse_args(argv)
 
 
@@ -109,8 +129,16 @@ async def _main(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    times = leadership.Times(
+        arguments.leader_elect_lease_duration,
+        arguments.leader_elect_renew_deadline,
+        arguments.leader_elect_retry_period,
+    )
+    leader = leadership.Leadership(arguments.namespace, times) if arguments.leader_elect else None
+    if leader is not None and not await leadership.elected(leader, stop, arguments.port):
+        return
     async with Client(Credentials.load(arguments.kubeconfig), COMPONENT) as client:
-        await run(client, stop, port=arguments.port, keep_default=arguments.default_network)
+        await run(client, stop, leader, port=arguments.port, keep_default=arguments.default_network)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -121,7 +149,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     if arguments.kubeconfig:
         os.environ["KUBECONFIG"] = arguments.kubeconfig  # kopf reads it there
-    asyncio.run(_main(arguments))
+    try:
+        asyncio.run(_main(arguments))
+    except* leadership.LeadershipLostError as lost:
+        sys.exit(str(lost.exceptions[0]))
 
 
 if __name__ == "__main__":

@@ -63,10 +63,16 @@ def touched(item: Item, store: Store) -> list[Key]:
             network: Key = (multinetwork.PodNetwork, "", item.spec.pod_network_name)
             return [network, *((kni.AttachmentConfig, meta.namespace, r.name) for r in item.spec.parameters_refs)]
         case kni.NetworkConfig():
-            return [key_of(n) for n in store.all(multinetwork.PodNetwork) if _names(n, "NetworkConfig", meta.name)]
+            return [key_of(n) for n in store.all(multinetwork.PodNetwork) if _concerned(n, item)]
     found = store.all(multinetwork.PodNetworkAttachment)
     near = (a for a in found if a.metadata.namespace == meta.namespace)
     return [key_of(a) for a in near if _names(a, "AttachmentConfig", meta.name)]
+
+
+def _concerned(network: multinetwork.PodNetwork, config: kni.NetworkConfig) -> bool:
+    """Whether it names ``config``, or a pool that may overlap with that of ``config``, now or before it went."""
+    ours = kni.config_name(network)
+    return bool(ours) and (config.spec.ipam is not None or ours == config.metadata.name)
 
 
 def _names(item: multinetwork.PodNetwork | multinetwork.PodNetworkAttachment, kind: str, name: str) -> bool:

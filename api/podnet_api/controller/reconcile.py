@@ -72,7 +72,9 @@ class Reconciler:
             return
         await self._set_finalizer(item, present=not _is_default(item))
         if isinstance(item, Network):
-            await self._report(item, conditions.of_network(item, lambda n: self._store.get(kni.NetworkConfig, n)))
+            configs = self._store.all(kni.NetworkConfig)
+            wanted = conditions.of_network(item, lambda n: self._store.get(kni.NetworkConfig, n), configs)
+            await self._report(item, wanted)
         elif isinstance(item, Attachment):
             network = self._store.get(Network, item.spec.pod_network_name)
             wanted = conditions.of_attachment(item, network, lambda n, ns: self._store.get(kni.AttachmentConfig, n, ns))
@@ -137,7 +139,7 @@ class Reconciler:
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         new = conditions.merged(old, wanted, item.metadata.generation, now)
         changed = conditions.changed(old, new)
-        if not changed:
+        if not changed and not conditions.past(old, new):
             return
         meta: dict[str, Any] = {"name": item.metadata.name}
         if item.metadata.namespace:
@@ -152,7 +154,8 @@ class Reconciler:
         if before is not None and (before.status, before.reason) == (one.status, one.reason):
             return
         reason = one.type if one.status == "True" else one.reason
-        await self._event(item, "Normal" if one.status == "True" else "Warning", reason, one.message)
+        good = one.status == "True" and one.type != multinetwork.POOL_OVERLAP
+        await self._event(item, "Normal" if good else "Warning", reason, one.message)
 
     async def _event(self, item: Item, kind: str, reason: str, message: str) -> None:
         """An Event that is lost is no reason to do the work again."""
