@@ -111,6 +111,35 @@ class Node(Model, frozen=True, kw_only=True):
         return tuple(a.address for a in self.status.addresses if a.type == "InternalIP")
 
 
+class Ordinals(Model, frozen=True, kw_only=True):
+    """How a StatefulSet counts."""
+
+    start: int = 0
+
+
+class StatefulSetSpec(Model, frozen=True, kw_only=True):
+    """What podnet needs of a StatefulSet's spec."""
+
+    replicas: int = 1
+    ordinals: Ordinals = Ordinals()
+
+
+class StatefulSet(Model, frozen=True, kw_only=True):
+    """A StatefulSet: its Pods are named after it and a number, and come back under that name."""
+
+    resource: ClassVar[Resource] = Resource("StatefulSet", "statefulsets", "apps", "v1", True)
+
+    metadata: ObjectMeta
+    spec: StatefulSetSpec = StatefulSetSpec()
+
+    def has(self, pod: str) -> bool:
+        """Whether ``pod`` is the name of one of its members."""
+        name, _, number = pod.rpartition("-")
+        first = self.spec.ordinals.start
+        counted = number.isascii() and number.isdigit() and str(int(number)) == number
+        return name == self.metadata.name and counted and first <= int(number) < first + self.spec.replicas
+
+
 class Namespace(Model, frozen=True, kw_only=True):
     """A Namespace."""
 

@@ -14,6 +14,8 @@ from podnet_api.meta import Column, Condition, Model, Name, ObjectMeta, Paramete
 
 READY = "Ready"
 PARAMS_READY = "ParamsReady"
+POOL_OVERLAP = "PoolOverlap"
+"""Set by our provider while another pool of the same address space gives the same addresses."""
 
 
 class PodNetworkSpec(Model, frozen=True, kw_only=True):

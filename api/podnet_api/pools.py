@@ -87,6 +87,17 @@ class PoolRange:
         inside = address.version == self.version and self.first <= value <= self.last
         return inside and not any(a <= value <= b for a, b in self.gaps)
 
+    def shared(self, other: PoolRange) -> Address | None:
+        """The lowest address that both ranges give."""
+        low, high = max(self.first, other.first), min(self.last, other.last)
+        if self.version != other.version:
+            return None
+        for start, end in _merged([*self.gaps, *other.gaps]):
+            if start <= low <= end:
+                low = end + 1
+        kind = IPv4Address if self.version == 4 else IPv6Address
+        return kind(low) if low <= high else None
+
     def reserves(self, address: Address) -> bool:
         """Whether ``address`` is one that a Pod may have but only by asking for it."""
         low, high = _bounds(self.network)
@@ -97,12 +108,13 @@ class PoolRange:
 @dataclass(frozen=True)
 class Pool:
     """The ranges of one NetworkConfig, in order. ``per_node``: every node gives the whole by itself;
-    ``sticky``: members of StatefulSets keep their addresses."""
+    ``sticky``: members of StatefulSets keep their addresses; ``space``: within it no address may be twice."""
 
     config: str
     ranges: tuple[PoolRange, ...]
     per_node: bool
     sticky: bool = False
+    space: str = ""
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -133,6 +145,14 @@ class Pool:
         free = any(r.reserves(address) for r in self.ranges)
         return ipaddress.ip_network((address, address.max_prefixlen)) if free else None
 
+    def shared(self, other: Pool) -> Address | None:
+        """The lowest address that this pool and ``other`` both give, although they are of one space. What each node
+        gives by itself does not leave the node and is shared with nobody."""
+        if self.per_node or other.per_node or self.space != other.space or self.config == other.config:
+            return None
+        found = [a for mine in self.ranges for theirs in other.ranges if (a := mine.shared(theirs)) is not None]
+        return min(found, key=lambda a: (a.version, int(a)), default=None)
+
     def usable(self, block: Network) -> int:
         """How many addresses of ``block`` can be given."""
         return min(COUNT_LIMIT, sum(r.usable(block) for r in self.of(block.version)))
@@ -147,7 +167,7 @@ def pool_of(config: kni.NetworkConfig) -> Pool | None:
     if ipam is None:
         return None
     ranges = tuple(_range(item, ipam) for item in ipam.ranges)
-    return Pool(config.metadata.name, ranges, ipam.scope == "node", ipam.sticky)
+    return Pool(config.metadata.name, ranges, ipam.scope == "node", ipam.sticky, ipam.space)
 
 
 def _range(item: kni.Range, ipam: kni.Ipam) -> PoolRange:

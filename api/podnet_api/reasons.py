@@ -14,6 +14,7 @@ PARAMS_MISSING = "ParamsMissing"
 PARAMS_NOT_FOUND = "ParamsNotFound"
 PARAMS_UNSUPPORTED = "ParamsUnsupported"
 PARAMS_INVALID = "ParamsInvalid"
+POOL_OVERLAP = "PoolOverlap"
 
 # NodeNetwork entries.
 UPLINK_MISSING = "UplinkMissing"
@@ -35,6 +36,12 @@ NO_NODE_WITH_NETWORKS = "NoNodeWithNetworks"
 NO_ADDRESSES_LEFT = "NoAddressesLeft"
 NO_ATTACHMENTS_LEFT = "NoAttachmentsLeft"
 
+# Events of running Pods.
+NETWORKS_CHANGED = "NetworksChanged"
+NETWORK_CHANGE_FAILED = "NetworkChangeFailed"
+NETWORK_REPAIRED = "NetworkRepaired"
+NETWORK_DAMAGED = "NetworkDamaged"
+
 ADVICE: dict[str, str] = {
     PARAMS_NOT_READY: "look at the condition ParamsReady of the same object",
     ADMINISTRATIVELY_DISABLED: "set spec.enabled to true",
@@ -43,6 +50,7 @@ ADVICE: dict[str, str] = {
     PARAMS_NOT_FOUND: "create the object that spec.parametersRefs names",
     PARAMS_UNSUPPORTED: "reference one NetworkConfig (group kni.multinetwork.x-k8s.io) and nothing else",
     PARAMS_INVALID: "correct the object that spec.parametersRefs names",
+    POOL_OVERLAP: "give one of them another range, or its own ipam.space if the networks never meet",
     UPLINK_MISSING: "create the interface on the node, or narrow nodeSelector",
     UPLINK_DOWN: "set the interface up or check its cable",
     KERNEL_LACKS: "load the kernel module on the node, or narrow nodeSelector",
@@ -57,5 +65,6 @@ ADVICE: dict[str, str] = {
     INVALID_NETWORKS: "correct the list of networks",
     NO_NODE_WITH_NETWORKS: "change the list, or make the networks ready on a common node",
     NO_ADDRESSES_LEFT: "enlarge the pool or remove a Pod; the Pod starts then",
+    NETWORK_CHANGE_FAILED: "read the message; the KNI server tries again",
     NO_ATTACHMENTS_LEFT: "raise capacity.attachments or remove a Pod; the Pod starts then",
 }

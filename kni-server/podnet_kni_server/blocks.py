@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
+import itertools
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -29,8 +30,9 @@ log = logging.getLogger(__name__)
 
 LOW_WATER = 4
 """Fewer free addresses than this in the blocks of a pool: claim another ahead of need."""
-_SPREAD = 8
-"""After a lost race the next try picks among this many free blocks, so that racing nodes part."""
+_SPREAD = 4
+"""After each lost race the next try picks among so many times more free blocks, so that racing nodes part."""
+_MOST_SPREAD = 4
 _network = functools.lru_cache(maxsize=65536)(ipaddress.ip_network)
 
 
@@ -160,12 +162,9 @@ class Blocks:
                 raise NoAddressError(message + "this node's blocks are full and the API server is away") from error
 
     def _choose(self, pool: pools.Pool, version: int, lost: set[pools.Network]) -> pools.Network | None:
-        """The lowest free block; after a lost race one of the lowest few, at random."""
-        found: list[pools.Network] = []
-        for block in _free_blocks(pool, version, self._taken(pool) | lost):
-            found.append(block)
-            if len(found) > (_SPREAD if lost else 0):
-                break
+        """The lowest free block; after lost races one of the lowest few, at random."""
+        free = _free_blocks(pool, version, self._taken(pool) | lost)
+        found = list(itertools.islice(free, _SPREAD ** min(len(lost), _MOST_SPREAD)))
         return random.choice(found) if found else None
 
     def _taken(self, pool: pools.Pool) -> set[pools.Network]:

@@ -286,6 +286,10 @@ async def test_what_is_kept_for_members_goes_with_them_and_not_with_a_node(serve
     assert left() == []
 
 
+def _told_of(server: Any, name: str, reason: str) -> bool:
+    return any(event["reason"] == reason and event["type"] == "Warning" for event in _events(server, name))
+
+
 def test_pools_that_overlap_say_so_until_they_do_not(server: Any) -> None:
     for name, cidr in (("lapping", "10.70.0.0/16"), ("lapped", "10.70.3.0/24"), ("apart", "10.71.0.0/16")):
         created(server, CONFIGS, config(name, {"cidr": cidr}))
@@ -294,7 +298,7 @@ def test_pools_that_overlap_say_so_until_they_do_not(server: Any) -> None:
         found = stands(server, f"{NETWORKS}/{name}", "PoolOverlap", "True", "PoolOverlap")
         assert "of the common address space both give 10.70.3.1; give one of them another range" in found["message"]
         stands(server, f"{NETWORKS}/{name}", "Ready", "True", "Ready")
-        eventually(lambda name=name: [e for e in _events(server, name) if e["reason"] == "PoolOverlap"])
+        eventually(partial(_told_of, server, name, "PoolOverlap"))
     assert not condition(server, f"{NETWORKS}/apart", "PoolOverlap")
     server.send("DELETE", f"{NETWORKS}/lapped")
     server.send("DELETE", f"{CONFIGS}/lapped")

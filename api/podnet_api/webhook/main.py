@@ -1,7 +1,7 @@
 """The program podnet-webhook.
 
 RBAC, cluster-wide: get, list, watch of podnetworks, podnetworkattachments (multinetwork.x-k8s.io), of
-networkconfigs, attachmentconfigs (kni.multinetwork.x-k8s.io; with --hybrid only) and of namespaces;
+networkconfigs, attachmentconfigs (kni.multinetwork.x-k8s.io) and of namespaces;
 create of subjectaccessreviews (authorization.k8s.io); list, watch of mutatingwebhookconfigurations,
 validatingwebhookconfigurations (admissionregistration.k8s.io), and patch of those named
 pods.multinetwork.x-k8s.io and objects.multinetwork.x-k8s.io. In its namespace: create of secrets; get,
@@ -15,9 +15,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from podnet_api import admission, core, multinetwork, names, program
+import msgspec
+
+from podnet_api import admission, core, kni, multinetwork, names, overlap, program
 from podnet_api.admission import Allow, Deny, Request
-from podnet_api.errors import NotFoundError
+from podnet_api.errors import KubeError, NotFoundError
 from podnet_api.faults import Fault
 from podnet_api.kube import Cache, Client, Credentials
 from podnet_api.webhook import access, configurations, lookup, namespaces, objects, placement, pods, templates
@@ -107,7 +109,19 @@ class Webhook:
         faults = objects.faults(request.object, request.old_object, self._provider_of)
         if not faults and request.operation == "CREATE" and request.object.get("kind") == "PodNetworkAttachment":
             faults = tuple(await self._access.attachment_faults(request))
-        return Deny(str(request.object.get("kind")), request.name, faults) if faults else Allow()
+        if faults:
+            return Deny(str(request.object.get("kind")), request.name, faults)
+        return Allow(warnings=await self._overlaps(request))
+
+    async def _overlaps(self, request: Request) -> list[str]:
+        """What a new NetworkConfig shares with others. A warning is no reason to fail."""
+        if request.operation != "CREATE" or request.object.get("kind") != "NetworkConfig":
+            return []
+        try:
+            others, _ = await self._client.list_all(kni.NetworkConfig)
+        except KubeError:
+            return []
+        return overlap.of_config(msgspec.convert(request.object, kni.NetworkConfig), others)
 
     async def validate_templates(self, request: Request) -> Allow | Deny:
         """Kinds with a pod template: warnings only."""
