@@ -28,7 +28,7 @@ BASE_OF_DOCKERFILE = "debian:trixie-slim"
 DOCKERFILE = paths.CHECKOUT / "hack/images/Dockerfile"
 ROOMS = ("api", "kni-server", "scheduler-extender", "compat")
 
-PROGRAMS_PACKAGES = ("base-files", "ca-certificates", "iproute2", "libstdc++6", "nftables", "python3")
+PROGRAMS_PACKAGES = ("base-files", "ca-certificates", "coreutils", "iproute2", "libstdc++6", "nftables", "python3")
 TEST_PACKAGES = (
     *("base-files", "coreutils", "dash", "ethtool", "grep", "iperf3", "iproute2", "iputils-ping", "netcat-openbsd"),
     *("procps", "python3", "sed"),
