@@ -8,7 +8,7 @@ whenever a waiting Pod might have another verdict now.
 from __future__ import annotations
 
 import ipaddress
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -17,7 +17,7 @@ from podnet_api import core, kni, multinetwork, names, pools
 from podnet_api.meta import ObjectMeta, condition
 
 from podnet_scheduler_extender import demand
-from podnet_scheduler_extender.demand import Config, Demand, Ref, Resolution
+from podnet_scheduler_extender.demand import Config, Demand, Owned, Ref, Resolution
 from podnet_scheduler_extender.lanes import Index
 from podnet_scheduler_extender.snapshot import Place, Snapshot
 from podnet_scheduler_extender.stock import Stock
@@ -57,6 +57,7 @@ class State:
         self._waiting: set[str] = set()
         self._resolved: dict[tuple[str, str, bool], Resolution] = {}
         self._by_ref: defaultdict[Ref, set[str]] = defaultdict(set)
+        self._kept: defaultdict[tuple[str, kni.Member], Counter[int]] = defaultdict(Counter)
         self.snapshot = Snapshot(self, self._places, self._stocks, self._nodes, self._index)
 
     def pod_network(self, name: str) -> multinetwork.PodNetwork | None:
@@ -75,6 +76,10 @@ class State:
         """demand.Objects."""
         return self._configs.get(name)
 
+    def kept(self, config: str, member: kni.Member) -> list[int]:
+        """demand.Objects."""
+        return [version for version, count in self._kept.get((config, member), {}).items() if count]
+
     def tracked(self, uid: str) -> Tracked | None:
         """A Pod with networks, by uid."""
         return self._pods.get(uid)
@@ -89,8 +94,17 @@ class State:
         wanted = (namespace, name)
         return next((t for t in self._pods.values() if _key(t.pod.metadata) == wanted), None)
 
-    def resolve(self, namespace: str, text: str, *, host_network: bool = False) -> Resolution:
-        """What the list ``text`` asks for now. Replicas share one answer, until some object changes."""
+    def resolve(
+        self, namespace: str, text: str, *, host_network: bool = False, owned: Owned | None = None
+    ) -> Resolution:
+        """What the list ``text`` asks for now. Replicas share one answer, until some object changes, but for
+        Pods of StatefulSets (``owned``) that have addresses of their own."""
+        found = self._shared(namespace, text, host_network)
+        if owned is None or not found.sticky:
+            return found
+        return demand.resolve(namespace, text, self, host_network=host_network, owned=owned)
+
+    def _shared(self, namespace: str, text: str, host_network: bool) -> Resolution:
         key = (namespace, text, host_network)
         found = self._resolved.get(key)
         if found is None:
@@ -146,10 +160,22 @@ class State:
             if block is None or cidr is None:
                 continue
             if block is new:
-                self._stocks[block.spec.network_config].add_block(cidr, block.spec.node_name)
+                stock = self._stocks[block.spec.network_config]
+                stock.add_block(cidr, block.spec.node_name, kept=block.spec.holder is not None)
             else:
                 self._stocks[block.spec.network_config].remove_block(cidr)
+            self._keep(block.spec, cidr, 1 if block is new else -1)
         self._changed()
+
+    def _keep(self, spec: kni.IPBlockSpec, cidr: pools.Network, sign: int) -> None:
+        """An address is kept for a Pod, or no more: that Pod asks for another thing now."""
+        if spec.holder is None:
+            return
+        key = (spec.network_config, spec.holder)
+        self._kept[key][cidr.version] += sign
+        if not any(self._kept[key].values()):
+            del self._kept[key]
+        self._touch(("Pod", spec.holder.namespace, spec.holder.pod))
 
     def on_node(self, old: kni.NodeNetwork | None, new: kni.NodeNetwork | None) -> None:
         """A NodeNetwork came, changed or went. Counts of what is in use come from the Pods, not from here."""
@@ -206,7 +232,8 @@ class State:
 
     def _resolve(self, pod: core.Pod) -> None:
         uid, text = pod.metadata.uid, _asked(pod)
-        found = self.resolve(pod.metadata.namespace, text, host_network=pod.spec.host_network)
+        owned = owned_by(pod.metadata)
+        found = self.resolve(pod.metadata.namespace, text, host_network=pod.spec.host_network, owned=owned)
         known = self._pods.get(uid)
         self._unlink(uid)
         if known is None:
@@ -258,6 +285,14 @@ class State:
             self._resolve(self._pods[uid].pod)
             self._book(uid)
         self._changed()
+
+
+def owned_by(meta: ObjectMeta) -> Owned | None:
+    """Which Pod of a StatefulSet this is."""
+    for owner in meta.owner_references:
+        if owner.controller and owner.kind == "StatefulSet":
+            return Owned(owner.name, meta.name)
+    return None
 
 
 def _held(tracked: Tracked) -> Demand:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +38,8 @@ class Objects(Protocol):
     def attachment(self, namespace: str, name: str) -> multinetwork.PodNetworkAttachment | None: ...
     def attachment_config(self, namespace: str, name: str) -> kni.AttachmentConfig | None: ...
     def config(self, name: str) -> Config | None: ...
+    def kept(self, config: str, member: kni.Member) -> Collection[int]:
+        """The families of which ``member`` has an address that is kept for it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Need:
     """What a Pod needs of one NetworkConfig, which it reaches by PodNetwork ``network`` (and maybe others).
 
     ``leased`` is (family, count) of addresses from the pool, ``static`` are addresses that it asks for by
-    number; ``uses`` is (family, count) of both.
+    number; ``uses`` is (family, count) of both, but for what no other Pod would be given: static addresses that
+    the ranges leave out, and such as are kept for this Pod.
     """
 
     config: str
@@ -74,20 +77,32 @@ class Fault:
 
 @dataclass(frozen=True)
 class Resolution:
-    """``refs`` are the objects that were looked up: when one of them changes, so may this."""
+    """``refs`` are the objects that were looked up: when one of them changes, so may this. ``sticky``: another
+    Pod with the same list may ask for something else, for addresses are kept for Pods by name."""
 
     demand: Demand
     faults: tuple[Fault, ...]
     refs: frozenset[Ref]
+    sticky: bool = False
 
 
-def resolve(namespace: str, text: str, objects: Objects, *, host_network: bool = False) -> Resolution:
-    """What the list ``text`` of a Pod in ``namespace`` asks for."""
+@dataclass(frozen=True)
+class Owned:
+    """A Pod of a StatefulSet, by name; it comes back under it."""
+
+    stateful_set: str
+    pod: str
+
+
+def resolve(
+    namespace: str, text: str, objects: Objects, *, host_network: bool = False, owned: Owned | None = None
+) -> Resolution:
+    """What the list ``text`` of a Pod in ``namespace`` asks for; ``owned``, where it matters, which Pod."""
     listed, problems = networks.check(text, host_network=host_network)
-    work = _Work(namespace, objects)
+    work = _Work(namespace, objects, owned)
     work.faults += [Fault(refusals.INVALID_LIST, str(fault)) for fault in problems if not _named_twice(fault)]
-    for entry in listed:
-        work.entry(entry)
+    for entry, interface in zip(listed, networks.interface_names(listed), strict=True):
+        work.entry(entry, interface)
     return work.result()
 
 
@@ -100,21 +115,26 @@ def _named_twice(fault: faults.Fault) -> bool:
 class _Work:
     """Collects demand, faults and references, entry by entry."""
 
-    def __init__(self, namespace: str, objects: Objects) -> None:
+    def __init__(self, namespace: str, objects: Objects, owned: Owned | None) -> None:
         self.faults: list[Fault] = []
+        self._owned = owned
+        self._interface = ""
+        self._sticky = False
         self._namespace = namespace
         self._objects = objects
         self._refs: set[Ref] = set()
         self._networks: dict[str, str] = {}
         self._static: dict[str, list[pools.Address]] = {}
         self._leased: Counter[tuple[str, int]] = Counter()
+        self._drawn: Counter[tuple[str, int]] = Counter()
 
     def result(self) -> Resolution:
         configs = Counter(config for config in self._networks.values() if config)
         needs = tuple(self._need(config, count) for config, count in configs.items())
-        return Resolution(Demand(tuple(self._networks), needs), tuple(self.faults), frozenset(self._refs))
+        return Resolution(Demand(tuple(self._networks), needs), tuple(self.faults), frozenset(self._refs), self._sticky)
 
-    def entry(self, entry: networks.Network) -> None:
+    def entry(self, entry: networks.Network, interface: str) -> None:
+        self._interface = interface
         if entry.pod_network_attachment_name:
             self._by_attachment(entry.pod_network_attachment_name)
         elif entry.is_default_network:
@@ -193,16 +213,33 @@ class _Work:
                 continue
             fixed.add(address.version)
             self._static.setdefault(pool.config, []).append(address)
-            if pool.range_of(address) is None:
+            if pool.range_of(address) is not None:
+                self._drawn[pool.config, address.version] += 1
+            elif pool.claim_of(address) is None:
                 message = f"static address {address} is not one that NetworkConfig {pool.config} gives"
                 self._fault(refusals.BAD_PARAMETERS, message)
+        fixed |= self._kept(pool)
         self._leased.update((pool.config, version) for version in pool.versions if version not in fixed)
+
+    def _kept(self, pool: pools.Pool) -> set[int]:
+        """Families of which the Pod has an address already, on whichever node it runs."""
+        self._sticky = self._sticky or pool.sticky
+        if not pool.sticky or self._owned is None:
+            return set()
+        self._refs.add(("Pod", self._namespace, self._owned.pod))
+        member = kni.Member(
+            namespace=self._namespace,
+            stateful_set=self._owned.stateful_set,
+            pod=self._owned.pod,
+            interface=self._interface,
+        )
+        return set(self._objects.kept(pool.config, member))
 
     def _need(self, config: str, attachments: int) -> Need:
         leased = {version: count for (name, version), count in self._leased.items() if name == config}
         static = tuple(self._static.get(config, ()))
         uses = Counter(leased)
-        uses.update(address.version for address in static)
+        uses.update({version: count for (name, version), count in self._drawn.items() if name == config})
         network = next(network for network, name in self._networks.items() if name == config)
         return Need(config, network, attachments, tuple(sorted(leased.items())), static, tuple(sorted(uses.items())))
 

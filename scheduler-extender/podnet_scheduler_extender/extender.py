@@ -92,8 +92,8 @@ class Extender:
 
     def prioritize(self, args: wire.Args) -> list[wire.HostPriority]:
         """/prioritize. Raises BadRequestError."""
-        demand = self._resolution(wire.pod_of(args)).demand
-        scored = score.scores(demand, self._selection(args), self.state.snapshot, self.weights)
+        asked = self._resolution(wire.pod_of(args)).demand
+        scored = score.scores(asked, self._selection(args), self.state.snapshot, self.weights)
         return [wire.HostPriority(node, points) for node, points in score.lead(*scored)]
 
     def _selection(self, args: wire.Args) -> Selection:
@@ -170,7 +170,8 @@ class Extender:
         text = pod.annotation(names.NETWORKS_ANNOTATION)
         if text is None:
             return _NOTHING
-        return self.state.resolve(pod.metadata.namespace, text, host_network=pod.spec.host_network)
+        owned = demand.Owned(pod.stateful_set, pod.metadata.name) if pod.stateful_set else None
+        return self.state.resolve(pod.metadata.namespace, text, host_network=pod.spec.host_network, owned=owned)
 
     def _settled(self, uid: str) -> None:
         self.waiting.forget(uid)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from podnet_api import core, kni, multinetwork, names, pools
-from podnet_api.meta import ObjectMeta
+from podnet_api.meta import ObjectMeta, OwnerReference
 
 from podnet_scheduler_extender import wire
 from podnet_scheduler_extender.extender import Extender
@@ -111,12 +111,13 @@ class Cluster:
         """The NodeNetwork is deleted."""
         self.state.on_node(self._nodes.pop(name), None)
 
-    def block(self, config: str, cidr: str, node: str) -> None:
-        """``node`` claims an IPBlock."""
-        spec = kni.IPBlockSpec(network_config=config, cidr=cidr, node_name=node)
+    def block(self, config: str, cidr: str, node: str, holder: kni.Member | None = None) -> None:
+        """``node`` claims an IPBlock, or one that is kept for ``holder`` moves there."""
+        spec = kni.IPBlockSpec(network_config=config, cidr=cidr, node_name=node, holder=holder)
         name = pools.block_name(config, ipaddress.ip_network(cidr))
-        self._blocks[name] = kni.IPBlock(metadata=self._meta(name), spec=spec)
-        self.state.on_block(None, self._blocks[name])
+        made = kni.IPBlock(metadata=self._meta(name), spec=spec)
+        self.state.on_block(self._blocks.get(name), made)
+        self._blocks[name] = made
 
     def free_block(self, config: str, cidr: str) -> None:
         """The IPBlock is given back."""
@@ -132,11 +133,18 @@ class Cluster:
         phase: str = "Pending",
         conditions: Iterable[dict[str, Any]] = (),
         text: str | None = None,
+        stateful_set: str = "",
     ) -> core.Pod:
         """A Pod as the watch shows it now; called again: as it has become. The uid is its name."""
         annotations = {names.NETWORKS_ANNOTATION: text if text is not None else listed(networks)}
+        meta = self._meta(name, NAMESPACE, annotations)
+        if stateful_set:
+            owner = OwnerReference(
+                api_version="apps/v1", kind="StatefulSet", name=stateful_set, uid="s", controller=True
+            )
+            meta = msgspec.structs.replace(meta, owner_references=[owner])
         made = core.Pod(
-            metadata=self._meta(name, NAMESPACE, annotations),
+            metadata=meta,
             spec=core.PodSpec(node_name=node),
             status=core.PodStatus(phase=phase, conditions=msgspec.convert(list(conditions), list[core.PodCondition])),
         )
@@ -153,9 +161,11 @@ class Cluster:
         """The Pod is deleted."""
         self.state.on_pod(self.pods.pop(name), None)
 
-    def filter(self, pod: str, networks: Sequence[str | dict[str, Any]], nodes: Iterable[str]) -> wire.FilterResult:
+    def filter(
+        self, pod: str, networks: Sequence[str | dict[str, Any]], nodes: Iterable[str], stateful_set: str = ""
+    ) -> wire.FilterResult:
         """/filter, as kube-scheduler would ask."""
-        return self.extender.filter(request(pod, networks, nodes))
+        return self.extender.filter(request(pod, networks, nodes, stateful_set))
 
     def fitting(self, pod: str, networks: Sequence[str | dict[str, Any]], nodes: Iterable[str]) -> list[str]:
         """The nodes that /filter leaves."""
@@ -174,12 +184,15 @@ def listed(networks: Iterable[str | dict[str, Any]]) -> str:
     return msgspec.json.encode(entries).decode()
 
 
-def wire_pod(name: str, networks: Iterable[str | dict[str, Any]]) -> wire.Pod:
+def wire_pod(name: str, networks: Iterable[str | dict[str, Any]], stateful_set: str = "") -> wire.Pod:
     """The Pod of a request."""
     annotations = {names.NETWORKS_ANNOTATION: listed(networks)}
-    return wire.Pod(wire.PodMeta(name, NAMESPACE, name, annotations))
+    owners = [wire.Owner("StatefulSet", stateful_set, True)] if stateful_set else []
+    return wire.Pod(wire.PodMeta(name, NAMESPACE, name, annotations, owners))
 
 
-def request(pod: str, networks: Iterable[str | dict[str, Any]], nodes: Iterable[str]) -> wire.Args:
+def request(
+    pod: str, networks: Iterable[str | dict[str, Any]], nodes: Iterable[str], stateful_set: str = ""
+) -> wire.Args:
     """What kube-scheduler posts to /filter and /prioritize."""
-    return wire.Args(wire_pod(pod, networks), None, msgspec.Raw(msgspec.json.encode(list(nodes))))
+    return wire.Args(wire_pod(pod, networks, stateful_set), None, msgspec.Raw(msgspec.json.encode(list(nodes))))

@@ -164,8 +164,10 @@ class _Sieve:
             return
         if bound or flying:
             self._keep(0, refusals.ADDRESS_TAKEN)
-        inside = pool.range_of(address)
-        owner = stock.blocks.get(inside.block_at(int(address))) if inside else None
+        block = pool.claim_of(address)
+        if block in stock.kept:
+            self._keep(0, refusals.ADDRESS_TAKEN)
+        owner = stock.blocks.get(block) if block is not None else None
         if owner is not None:
             self._keep(self._only([owner]), refusals.ADDRESS_ELSEWHERE)
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import msgspec
 from podnet_api import core, names
-from podnet_api.meta import ObjectMeta
+from podnet_api.meta import ObjectMeta, OwnerReference
 
 _READ = frozenset({"PodScheduled", names.NETWORKS_READY})
 """The conditions that ``waiting`` reads."""
@@ -32,11 +32,22 @@ def _meta(meta: ObjectMeta) -> ObjectMeta:
         labels=_NOTHING.labels,
         annotations=_annotations(meta.annotations.get(names.NETWORKS_ANNOTATION)),
         finalizers=_NOTHING.finalizers,
-        owner_references=_NOTHING.owner_references,
+        owner_references=_owners(next((o.name for o in meta.owner_references if _stateful(o)), "")),
     )
 
 
 _NOTHING = ObjectMeta()
+
+
+def _stateful(owner: OwnerReference) -> bool:
+    return owner.controller and owner.kind == "StatefulSet"
+
+
+@lru_cache(maxsize=1024)
+def _owners(stateful_set: str) -> list[OwnerReference]:
+    """Of other owners nothing is asked."""
+    owner = OwnerReference(api_version="apps/v1", kind="StatefulSet", name=stateful_set, uid="", controller=True)
+    return [owner] if stateful_set else []
 
 
 @lru_cache(maxsize=1024)

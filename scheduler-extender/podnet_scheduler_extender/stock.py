@@ -30,7 +30,7 @@ class Family:
         self.held: Counter[str] = Counter()
         self.used: Counter[str] = Counter()
         self.reserved = 0
-        """Sum of what all nodes withhold from the others."""
+        """Sum of what all nodes withhold from the others, and of what is kept for Pods by name."""
         self.taken = Lanes(index)
         self.spare = Lanes(index)
 
@@ -80,6 +80,8 @@ class Stock:
         self.attachments: Counter[str] = Counter()
         self.blocks: dict[pools.Network, str] = {}
         """Which node holds a block."""
+        self.kept: set[pools.Network] = set()
+        """Addresses that are kept for Pods by name, on no node in particular."""
         self.static: defaultdict[pools.Address, set[tuple[str, str]]] = defaultdict(set)
         """(uid, node) of the bound Pods that asked for an address by number."""
         self._used: dict[int, Counter[str]] = defaultdict(Counter)
@@ -92,6 +94,8 @@ class Stock:
         )
         for block, node in self.blocks.items():
             self._hold(block, node, 1)
+        for block in self.kept:
+            self._keep(block, 1)
         for version, family in self.families.items():
             for node, count in self._used[version].items():
                 family.change(node, used=count)
@@ -102,17 +106,29 @@ class Stock:
         for family in self.families.values():
             family.show(node)
 
-    def add_block(self, block: pools.Network, node: str) -> None:
-        """``node`` has claimed ``block``."""
+    def add_block(self, block: pools.Network, node: str, *, kept: bool = False) -> None:
+        """``node`` has claimed ``block``; ``kept``: for a Pod by name, which may go to any node with it."""
         self.remove_block(block)
-        self.blocks[block] = node
-        self._hold(block, node, 1)
+        if kept:
+            self.kept.add(block)
+            self._keep(block, 1)
+        else:
+            self.blocks[block] = node
+            self._hold(block, node, 1)
 
     def remove_block(self, block: pools.Network) -> None:
         """``block`` is free again."""
         node = self.blocks.pop(block, None)
         if node is not None:
             self._hold(block, node, -1)
+        if block in self.kept:
+            self.kept.remove(block)
+            self._keep(block, -1)
+
+    def _keep(self, block: pools.Network, sign: int) -> None:
+        family = self.families.get(block.version)
+        if family is not None and self.pool is not None:
+            family.reserved += sign * self.pool.usable(block)
 
     def _hold(self, block: pools.Network, node: str, sign: int) -> None:
         family = self.families.get(block.version)

@@ -19,6 +19,14 @@ class BadRequestError(PodnetError):
     """What was posted cannot be answered."""
 
 
+class Owner(msgspec.Struct, frozen=True):
+    """What a Pod belongs to."""
+
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = None
+
+
 class PodMeta(msgspec.Struct, frozen=True, rename="camel"):
     """Of the Pod's metadata."""
 
@@ -26,6 +34,7 @@ class PodMeta(msgspec.Struct, frozen=True, rename="camel"):
     namespace: str = ""
     uid: str = ""
     annotations: dict[str, str] | None = None
+    owner_references: list[Owner] | None = None
 
 
 class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
@@ -42,6 +51,12 @@ class Pod(msgspec.Struct, frozen=True, rename="camel"):
 
     def __str__(self) -> str:
         return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    @property
+    def stateful_set(self) -> str:
+        """The StatefulSet whose Pod it is, or ``""``."""
+        owners = self.metadata.owner_references or []
+        return next((o.name for o in owners if o.controller and o.kind == "StatefulSet"), "")
 
     def annotation(self, key: str) -> str | None:
         """The value of an annotation, or None."""

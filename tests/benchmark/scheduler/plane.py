@@ -160,15 +160,24 @@ class Plane:
         made["status"] = {"conditions": [ready]}
         await self.send("PUT", f"{group}/podnetworks/{network.name}/status", made)
 
-    async def nodes(self, count: int, carriers: int, networks: Iterable[Network] = (Network(),)) -> None:
-        """``count`` nodes, of which the last ``carriers`` have the networks."""
-        carried = list(networks)
-        await self.all(self._node(f"node-{n:05}", carried if n >= count - carriers else []) for n in range(count))
+    async def nodes(
+        self,
+        count: int,
+        carriers: int,
+        networks: Iterable[Network] = (Network(),),
+        everywhere: Iterable[Network] = (),
+    ) -> None:
+        """``count`` nodes, of which the last ``carriers`` have ``networks`` and all have ``everywhere``."""
+        few, all_ = list(networks), list(everywhere)
+        await self.all(
+            self._node(f"node-{n:05}", [*all_, *few] if n >= count - carriers else all_) for n in range(count)
+        )
 
     async def _node(self, name: str, networks: list[Network]) -> None:
         node = _object("/api/v1", "Node", name, {})
         node["metadata"]["labels"] = {names.NODE_LABEL_PREFIX + network.name: "ready" for network in networks}
         amounts = {"cpu": "64", "memory": "256Gi", "pods": "1000"}
+        amounts |= {names.attachments_resource(network.name): str(network.capacity) for network in networks}
         node["status"] = {
             "allocatable": amounts,
             "capacity": amounts,
@@ -291,6 +300,14 @@ def managed(*networks: str) -> dict[str, Any]:
     """The same as the webhook leaves it."""
     made = bound_to(*networks)
     made["containers"][0]["resources"] = {"limits": {RESOURCE: "1"}}
+    return made
+
+
+def counted(*networks: str) -> dict[str, Any]:
+    """The same as the webhook leaves it with --hybrid where nodes can count alone."""
+    made = bound_to(*networks)
+    limits = {names.attachments_resource(name): "1" for name in networks}
+    made["containers"][0]["resources"] = {"limits": limits}
     return made
 
 

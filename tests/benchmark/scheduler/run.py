@@ -7,7 +7,8 @@ The rows take turns, in the other order in every second round, so that what else
 
 Prints a table and writes build/bench-scheduler.json: a list of {name, value, unit, baseline, ratio, p99}. The baseline
 of Pods per second is that of the first row. Latency is the time from the first binding to a Pod's own, so it says how
-evenly a queue is worked off. The filter's time is from the extender's own histogram, interpolated in its buckets.
+evenly a queue is worked off. The filter's time is from the extender's own histogram, interpolated in its buckets;
+ms/Pod is processor time of the extender, and beside it that of kube-scheduler.
 Then follow the extender's own time for a call with 5,000 names (verbs.py) and its memory (large.py).
 """
 
@@ -34,6 +35,8 @@ from podnet_hack import paths
 OUTPUT = paths.CHECKOUT / "build" / "bench-scheduler.json"
 STAND_IN = pathlib.Path(__file__).with_name("stand_in.py")
 POOL = {"cidr": "10.64.0.0/10"}
+FEW = "few"
+"""A network on every tenth node."""
 SLOW_PODS = 40
 SLOW_SECONDS = 0.05
 
@@ -46,19 +49,25 @@ class Row:
     extender: str = ""
     """podnet, accept-all, slow, killed; ``""``: none."""
     pods: str = "plain"
-    """plain, affinity, managed."""
+    """plain, affinity, managed, counted (what --hybrid makes of them)."""
+    network: str = planes.NETWORK
     rates: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     histogram: dict[float, float] = field(default_factory=dict)
     cpu_share: list[float] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
+    """Processor time of the extender for a Pod, in milliseconds; ``scheduler``: that of kube-scheduler."""
+    scheduler: list[float] = field(default_factory=list)
     peak_mib: float = 0.0
     unplaced: int = 0
 
     def spec(self) -> tuple[dict[str, Any], str]:
         """Spec and list of networks of the Pods."""
         if self.pods == "managed":
-            return planes.managed(planes.NETWORK), planes.listed(planes.NETWORK)
-        return (planes.bound_to(planes.NETWORK) if self.pods == "affinity" else planes.plain()), ""
+            return planes.managed(self.network), planes.listed(self.network)
+        if self.pods == "counted":
+            return planes.counted(self.network), planes.listed(self.network)
+        return (planes.bound_to(self.network) if self.pods == "affinity" else planes.plain()), ""
 
     def count(self, pods: int) -> int:
         """How many Pods; a slow row gets fewer, for it says all with few."""
@@ -72,7 +81,9 @@ def rows() -> list[Row]:
         Row("accept-all extender, all Pods managed", "accept-all", "managed"),
         Row("podnet, no managed Pod", "podnet"),
         Row("podnet, all Pods managed", "podnet", "managed"),
+        Row("podnet, managed, on 10% of the nodes", "podnet", "managed", FEW),
         Row("no extender, affinity only", "", "affinity"),
+        Row("hybrid: counted by the nodes", "podnet", "counted"),
         Row("podnet, killed in the middle", "killed", "managed"),
         Row("podnet, 50 ms away", "slow", "managed"),
     ]
@@ -97,13 +108,15 @@ class Bench:
         async with self._extender(row) as programs, Bindings.of(self._control) as bindings:
             before = await self._histogram() if row.extender in {"podnet", "slow"} else {}
             used, started = (programs[0].cpu_seconds if programs else 0.0), time.monotonic()
-            async with self._control.running(self._scheduler(row)):
+            async with self._control.running(self._scheduler(row)) as scheduler:
                 with contextlib.suppress(TimeoutError):
                     await self._follow(row, bindings, programs, count)
+                row.scheduler.append(scheduler.cpu_seconds / count * 1000)
             if before:
                 _add(row.histogram, before, await self._histogram())
             if programs:
                 row.cpu_share.append((programs[0].cpu_seconds - used) / (time.monotonic() - started))
+                row.own.append((programs[0].cpu_seconds - used) / count * 1000)
                 row.peak_mib = max(row.peak_mib, programs[0].peak_mib)
             self._note(row, sorted(bindings.time.values()), count)
         await self._control.no_pods()
@@ -197,6 +210,9 @@ def records(measured: list[Row]) -> list[dict[str, object]]:
                 _record(f"{row.name}: processor of the extender", statistics.median(row.cpu_share), "cores", 1.0)
             )
             made.append(_record(f"{row.name}: memory of the extender", row.peak_mib, "MiB", 150.0))
+        if row.scheduler:
+            taken = statistics.median(row.scheduler)
+            made.append(_record(f"{row.name}: processor of kube-scheduler for a Pod", taken, "ms", 1.0))
         if row.unplaced:
             made.append(_record(f"{row.name}: never placed", row.unplaced, "Pods", 0.0))
     return made
@@ -223,7 +239,7 @@ def _own(timing: verbs.Timing) -> dict[str, object]:
 def table(measured: list[Row]) -> str:
     """For people."""
     head = f"{'':40}{'Pods/s':>8}{'ratio':>7}{'latency p50':>13}{'p99':>7}"
-    head += f"{'filter p50':>12}{'p99':>7}{'cores':>7}{'MiB':>6}"
+    head += f"{'filter p50':>12}{'p99':>7}{'cores':>7}{'MiB':>6}{'ms/Pod':>8}{'scheduler':>11}"
     first = statistics.median(measured[0].rates) if measured[0].rates else 0.0
     lines = [head]
     for row in measured:
@@ -234,7 +250,9 @@ def table(measured: list[Row]) -> str:
             line += f"{quantile(row.histogram, 0.5):10.2f}ms{quantile(row.histogram, 0.99):7.2f}"
         else:
             line += " " * 19
-        line += f"{statistics.median(row.cpu_share):7.2f}{row.peak_mib:6.0f}" if row.cpu_share else ""
+        line += f"{statistics.median(row.cpu_share):7.2f}{row.peak_mib:6.0f}" if row.cpu_share else " " * 13
+        line += f"{statistics.median(row.own):8.2f}" if row.own else " " * 8
+        line += f"{statistics.median(row.scheduler):11.2f}" if row.scheduler else ""
         lines.append(line + (f"  {row.unplaced} NEVER PLACED" if row.unplaced else ""))
     return "\n".join(lines)
 
@@ -243,9 +261,11 @@ async def run(args: argparse.Namespace) -> list[Row]:
     """All rounds."""
     measured = [row for row in rows() if not args.only or any(word in row.name for word in args.only)]
     async with planes.plane() as control:
-        await control.network(Network(capacity=1000, range=POOL))
+        network, few = Network(capacity=1000, range=POOL), Network(FEW, 1000, {"cidr": "10.128.0.0/10"})
+        await control.network(network)
+        await control.network(few)
         started = time.monotonic()
-        await control.nodes(args.nodes, args.nodes)
+        await control.nodes(args.nodes, args.nodes // 10, [few], [network])
         print(f"{args.nodes} nodes in {time.monotonic() - started:.0f} s", flush=True)
         bench = Bench(control, args.pods // args.rounds, args.percentage)
         for number in range(args.rounds):

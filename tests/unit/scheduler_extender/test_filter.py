@@ -239,7 +239,7 @@ def test_a_static_address_goes_where_its_block_is(cluster: Cluster) -> None:
 
 
 def test_a_static_address_outside_the_pool_never_fits(cluster: Cluster) -> None:
-    cluster.attachment("far", "pool", addresses=["10.0.0.99"])
+    cluster.attachment("far", "pool", addresses=["10.0.1.99"])
     assert why(cluster, [{"podNetworkAttachmentName": "far"}]) == dict.fromkeys(ABC, refusals.BAD_PARAMETERS)
 
 
