@@ -29,6 +29,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from podnet_api import admission, program
 from podnet_api.kube import Client, Credentials
@@ -67,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         help="of this program's Service and Secret",
     )
     parser.add_argument("--port", type=int, default=8444)
+    parser.add_argument(
+        "--cert-dir",
+        type=Path,
+        help="with tls.crt and tls.key, e.g. of cert-manager, which then sets the caBundle; default: made by itself",
+    )
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument(
         "--namespace-isolation",
@@ -100,6 +106,7 @@ async def _work(client: Client, options: argparse.Namespace) -> None:
                 namespace=options.namespace,
                 port=options.port,
                 secret=SECRET,
+                directory=options.cert_dir,
                 configurations=[CONFIGURATION],
                 handlers=handlers,
             )

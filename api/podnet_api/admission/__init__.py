@@ -9,6 +9,7 @@ review        AdmissionReview v1 as JSON <-> Request, Allow, Deny (pure)
 certificates  a CA and a serving certificate (pure but for the clock)
 secret        the Secret in which replicas share them
 registration  caBundle in the webhook configurations, kept there
+source        certificates of our own, or from a directory that others fill
 app           the aiohttp application
 server        serve: all of it together
 """

@@ -58,11 +58,15 @@ class Certificates:
         return self.hosts >= set(_hosts(service, namespace)) and now + RENEW_BEFORE < self.expires
 
     def load_into(self, tls: ssl.SSLContext) -> None:
-        """Serve with it from the next handshake on. OpenSSL reads files only: a private one, for a moment."""
+        """Serve with it from the next handshake on. OpenSSL reads files only: a private one, for a moment.
+        Raises CertificateError when certificate and key do not go together."""
         with tempfile.NamedTemporaryFile(suffix=".pem") as both:
-            both.write(self.certificate + self.key)
+            both.write(self.certificate + b"\n" + self.key)
             both.flush()
-            tls.load_cert_chain(both.name)
+            try:
+                tls.load_cert_chain(both.name)
+            except ssl.SSLError as error:
+                raise CertificateError(f"cannot serve with the certificate: {error}") from error
 
     def to_data(self) -> dict[str, bytes]:
         """As keys of a Secret of type kubernetes.io/tls."""

@@ -10,10 +10,11 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from aiohttp import web
 
-from podnet_api.admission import app, certificates, registration, secret
+from podnet_api.admission import app, certificates, source
 from podnet_api.admission.review import Handler
 from podnet_api.errors import KubeError
 from podnet_api.kube.client import Client
@@ -39,22 +40,21 @@ async def serve(
     secret: str,
     configurations: Sequence[str],
     handlers: Mapping[str, Handler],
+    directory: Path | None = None,
 ) -> None:
     """Answer AdmissionReviews on ``port`` by ``handlers`` (path -> handler) until cancelled.
 
     The certificate is for the Service ``service`` of ``namespace`` and kept in the Secret ``secret``, which
     replicas share; its CA is kept in the webhook ``configurations`` of these names (mutating and
-    validating). A lost API server is waited for; a port that is taken raises OSError.
+    validating). With ``directory``, tls.crt and tls.key there are served instead, and caBundles are left to
+    whoever puts them there (cert-manager). A lost API server is waited for; a port that is taken raises OSError.
     """
-    await _Server(client, service, namespace, secret, configurations).run(port, handlers)
+    await _Server(source.choose(client, service, namespace, secret, configurations, directory)).run(port, handlers)
 
 
 class _Server:
-    def __init__(
-        self, client: Client, service: str, namespace: str, secret_name: str, configurations: Sequence[str]
-    ) -> None:
-        self._store = secret.Store(client, service, namespace, secret_name)
-        self._registration = registration.Registration(client, configurations)
+    def __init__(self, certificates_from: source.Source) -> None:
+        self._source = certificates_from
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._loaded: certificates.Certificates | None = None
         self._ready = False
@@ -63,8 +63,7 @@ class _Server:
         runner = web.AppRunner(app.build(handlers, lambda: self._ready), access_log=None)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._registration.mutating.run())
-                group.create_task(self._registration.validating.run())
+                await self._source.watch(group)
                 await self._until_refreshed()
                 await runner.setup()
                 await web.TCPSite(runner, port=port, ssl_context=self._tls).start()
@@ -77,8 +76,6 @@ class _Server:
             await self._close(runner)
 
     async def _until_refreshed(self) -> None:
-        await self._registration.mutating.synced.wait()
-        await self._registration.validating.synced.wait()
         while True:
             if await self._refreshed():
                 return
@@ -89,7 +86,7 @@ class _Server:
         while True:
             try:
                 async with asyncio.timeout(REFRESH if fresh else _RETRY):
-                    await self._registration.changed.wait()
+                    await self._source.changed.wait()
             except TimeoutError:
                 pass
             fresh = await self._refreshed()
@@ -97,17 +94,19 @@ class _Server:
     async def _refreshed(self) -> bool:
         """Certificates read or renewed, and trusted before they are used; False: to be tried again soon."""
         try:
-            current = await self._store.current()
-            await self._registration.put(current.authorities)
-        except KubeError as error:
+            current = await self._source.current()
+            if current != self._loaded:
+                await self._load(current)
+        except (KubeError, certificates.CertificateError) as error:
             log.warning("%s; again soon", error)
             return False
-        if current != self._loaded:
-            if self._loaded is not None:
-                await asyncio.sleep(_SPREAD)
-            current.load_into(self._tls)
-            self._loaded = current
         return True
+
+    async def _load(self, current: certificates.Certificates) -> None:
+        if self._loaded is not None:
+            await asyncio.sleep(_SPREAD)
+        current.load_into(self._tls)
+        self._loaded = current
 
     async def _close(self, runner: web.AppRunner) -> None:
         if self._ready:

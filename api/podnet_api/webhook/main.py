@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -132,7 +133,7 @@ class Webhook:
         return found.spec.provider if found else None
 
 
-async def run(client: Client, *, namespace: str, port: int, hybrid: bool = False) -> None:
+async def run(client: Client, *, namespace: str, port: int, hybrid: bool = False, cert_dir: Path | None = None) -> None:
     """Serve until cancelled."""
     webhook = Webhook(client, hybrid=hybrid)
     async with asyncio.TaskGroup() as group:
@@ -150,6 +151,7 @@ async def run(client: Client, *, namespace: str, port: int, hybrid: bool = False
             namespace=namespace,
             port=port,
             secret=configurations.SECRET,
+            directory=cert_dir,
             configurations=(configurations.PODS, configurations.OBJECTS),
             handlers={
                 configurations.MUTATE_PODS: webhook.mutate_pods,
@@ -167,6 +169,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--namespace", default=configurations.NAMESPACE, help="of the Service and the Secret")
     parser.add_argument("--port", type=int, default=configurations.PORT)
     parser.add_argument(
+        "--cert-dir",
+        type=Path,
+        help="with tls.crt and tls.key, e.g. of cert-manager, which then sets the caBundle; default: made by itself",
+    )
+    parser.add_argument(
         "--hybrid",
         action="store_true",
         help="where nodes can count alone, let kube-scheduler place Pods without calling the extender",
@@ -177,7 +184,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 async def _main(arguments: argparse.Namespace) -> None:
     async with Client(Credentials.load(arguments.kubeconfig), configurations.SERVICE) as client:
-        await run(client, namespace=arguments.namespace, port=arguments.port, hybrid=arguments.hybrid)
+        await run(
+            client,
+            namespace=arguments.namespace,
+            port=arguments.port,
+            hybrid=arguments.hybrid,
+            cert_dir=arguments.cert_dir,
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ import datetime
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -206,6 +207,40 @@ async def test_served_from_certificates_to_answers(
         assert await _code(session, "POST", f"{url}/other", tls, body()) == 404
         with pytest.raises(OSError):
             await admission.serve(client, **arguments, configurations=["ours"], handlers={})
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_certificate_of_others_is_served_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setattr(server, "LINGER", 0.0)
+    monkeypatch.setattr(server, "REFRESH", 0.05)
+    monkeypatch.setattr(server, "_RETRY", 0.05)
+    monkeypatch.setattr(server, "_SPREAD", 0.0)
+    now = datetime.datetime.now(datetime.UTC)
+    made = [certificates.make("svc", "ns", now) for _ in range(2)]
+
+    def put(crt: bytes, key: bytes) -> None:
+        (tmp_path / "tls.crt").write_bytes(crt)
+        (tmp_path / "tls.key").write_bytes(key)
+
+    client = Client(Credentials("http://unused", None), "svc")
+    arguments: dict[str, Any] = {"service": "svc", "namespace": "ns", "port": unused_tcp_port, "secret": "s"}
+    arguments |= {"configurations": ["ours"], "handlers": {}, "directory": tmp_path}
+    task = asyncio.create_task(admission.serve(client, **arguments))
+    url = f"https://localhost:{unused_tcp_port}/readyz"
+    async with asyncio.timeout(20):
+        await asyncio.sleep(0.2)
+        assert not task.done(), "files that are not there yet are waited for"
+        for one in made:
+            put(one.certificate, made[1].key)  # while they do not go together, the former is served
+            await asyncio.sleep(0.2)
+            put(one.certificate, one.key)
+            tls = ssl.create_default_context(cadata=one.authorities.decode())
+            async with aiohttp.ClientSession() as session:
+                await _ready(session, url, tls)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
