@@ -20,6 +20,7 @@ from podnet_api import kni, pools
 from podnet_api.errors import AlreadyExistsError, KubeError
 from podnet_api.meta import ObjectMeta
 
+from podnet_kni_server import faultpoints
 from podnet_kni_server.block_api import BlockApi
 from podnet_kni_server.claims import Claims
 from podnet_kni_server.errors import NoAddressError
@@ -174,7 +175,9 @@ class Blocks:
     async def _create(self, pool: pools.Pool, block: pools.Network, member: kni.Member | None = None) -> None:
         name = pools.block_name(pool.config, block)
         spec = kni.IPBlockSpec(network_config=pool.config, cidr=str(block), node_name=self._node, holder=member)
-        self._claims.take(await self._api.create(kni.IPBlock(metadata=ObjectMeta(name=name), spec=spec)))
+        made = await self._api.create(kni.IPBlock(metadata=ObjectMeta(name=name), spec=spec))
+        faultpoints.reached("claim.created")
+        self._claims.take(made)
 
     async def _claim_exact(
         self, pool: pools.Pool, block: pools.Network, address: pools.Address, holder: Holder

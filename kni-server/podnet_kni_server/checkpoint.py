@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from podnet_kni_server import faultpoints
 from podnet_kni_server.errors import CheckpointError
 from podnet_kni_server.records import Record
 
@@ -45,6 +46,7 @@ class Store:
         temporary = path.with_suffix(".tmp")
         try:
             temporary.write_bytes(msgspec.json.encode(record))
+            faultpoints.reached("checkpoint.written")
             os.replace(temporary, path)
         except OSError as error:
             with contextlib.suppress(OSError):

@@ -19,6 +19,7 @@ from podnet_api import kni, pools
 from podnet_api.errors import AlreadyExistsError, KubeError, UnreachableError
 from podnet_api.meta import ObjectMeta
 
+from podnet_kni_server import faultpoints
 from podnet_kni_server.block_api import BlockApi
 from podnet_kni_server.leases import Leases
 
@@ -198,6 +199,7 @@ class Claims:
                 del self._leaving[block.metadata.name]
                 self.take(block)
             raise
+        faultpoints.reached("claim.deleted")
         del self._leaving[block.metadata.name]
         self._idle_since.pop(_spot(block), None)
         log.info("gave back %s of NetworkConfig %s", block.spec.cidr, block.spec.network_config)

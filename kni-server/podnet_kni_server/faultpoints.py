@@ -1,12 +1,13 @@
 """Named points at which the server can be made to die, to show that a crash there leaks nothing.
 
-Nothing happens unless the environment names a point when the process starts: ``PODNET_FAULT=attach.recorded``
-kills it (SIGKILL) when it comes there, ``attach.recorded:3`` when it comes there for the third time. Each name
-says what has just been done. Pure but for the kill.
+Nothing happens unless the environment says so when the process starts: ``PODNET_FAULT=attach.recorded`` kills it
+(SIGKILL) when it comes there; ``PODNET_FAULT=/a/file`` when it comes to the point that is named in the file by then.
+Each name says what has just been done.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -28,18 +29,18 @@ DETACH = ("detach.recorded", "kernel.unlinked", "detach.unwired", "detach.releas
 OTHERS = ("claim.deleted",)
 POINTS = (*ATTACH, *DETACH, *OTHERS)
 
-_point, _, _times = os.environ.get(ENVIRONMENT, "").partition(":")
-_left = int(_times or 1)
+_armed = os.environ.get(ENVIRONMENT, "")
 
 
 def reached(point: str) -> None:
     """The process is at ``point``."""
-    if point == _point:
-        _die_in_turn()
-
-
-def _die_in_turn() -> None:
-    global _left
-    _left -= 1
-    if _left == 0:
+    if _armed and point == _named():
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _named() -> str:
+    if not _armed.startswith("/"):
+        return _armed
+    with contextlib.suppress(OSError), open(_armed) as file:
+        return file.read().strip()
+    return ""
