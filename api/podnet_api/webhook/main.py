@@ -23,7 +23,7 @@ from podnet_api.admission import Allow, Deny, Request
 from podnet_api.errors import KubeError, NotFoundError
 from podnet_api.faults import Fault
 from podnet_api.kube import Cache, Client, Credentials
-from podnet_api.webhook import access, configurations, lookup, namespaces, objects, placement, pods, templates
+from podnet_api.webhook import access, configurations, lookup, namespaces, objects, placement, pods, running, templates
 
 
 class Webhook:
@@ -46,9 +46,10 @@ class Webhook:
 
     async def mutate_pods(self, request: Request) -> Allow | Deny:
         """A Pod that is created or whose list changes."""
-        if request.operation == "UPDATE":
-            return pods.updated(request.object, request.old_object or {})
         resolve = await self._resolver(request, request.object)
+        if request.operation == "UPDATE":
+            answer = running.updated(request.object, request.old_object or {}, resolve)
+            return await self._permitted_change(request, answer, resolve)
         return await self._permitted(request, self._created(request, request.object, resolve), request.object, resolve)
 
     async def mutate_by_namespace(self, request: Request) -> Allow | Deny:
@@ -78,6 +79,16 @@ class Webhook:
             return Deny("Pod", request.name, faults) if faults else answer
         return Deny("Pod", request.name, answer)
 
+    async def _permitted_change(
+        self, request: Request, answer: Allow | tuple[Fault, ...], resolve: pods.Resolve
+    ) -> Allow | Deny:
+        """``answer``, if the networks that the old list did not have may be used."""
+        if not isinstance(answer, Allow):
+            return Deny("Pod", request.name, answer)
+        coming = running.coming(request.object, request.old_object or {}, resolve)
+        faults = tuple(await self._access.pod_faults(request, coming))
+        return Deny("Pod", request.name, faults) if faults else answer
+
     async def _resolver(self, request: Request, pod: dict[str, Any]) -> pods.Resolve:
         """Attachment -> network, from the cache; one that was made a moment ago is not there yet and is asked for.
         Raises KubeError."""
@@ -98,10 +109,10 @@ class Webhook:
 
     async def validate_pods(self, request: Request) -> Allow | Deny:
         """The same after all mutation: what direct writers and later webhooks did to the list."""
-        if request.operation == "UPDATE":
-            faults = pods.change_faults(request.object, request.old_object or {})
-            return Deny("Pod", request.name, faults) if faults else Allow()
         resolve = await self._resolver(request, request.object)
+        if request.operation == "UPDATE":
+            faults = running.final_faults(request.object, request.old_object or {}, resolve)
+            return await self._permitted_change(request, faults or Allow(), resolve)
         faults = pods.final_faults(request.object, resolve, self._decide(request))
         return await self._permitted(request, faults or Allow(), request.object, resolve)
 

@@ -1,6 +1,6 @@
 """The list of networks of a Pod: checked, made explicit, and turned into what schedulers and runtimes read. Pure.
 
-``created`` answers for a new Pod, ``updated`` for one that exists (KEP-3698, static validation).
+``created`` answers for a new Pod (KEP-3698, static validation); ``running`` for one that exists.
 
 - Faults are returned all at once; the Pod is refused.
 - ``default`` is added in front where the list lacks it. The KEP's list is explicit: what is not listed is
@@ -106,15 +106,15 @@ def _is_empty(text: str) -> bool:
     return not msgspec.json.decode(text)
 
 
-def updated(new: dict[str, Any], old: dict[str, Any]) -> Allow:
-    """The answer for a changed Pod: ``kubectl apply`` writes the list back as the manifest has it, which is
-    put right again; any other change is left to ``change_faults``."""
-    text, kept = text_of(new), text_of(old)
-    if text is None or kept is None or text == kept:
-        return Allow()
-    made, faults = explicit(text)
-    same = not faults and networks.encode(made.entries) == kept
-    return Allow(_annotate(names.NETWORKS_ANNOTATION, text, kept) if same else [])
+def changed(pod: dict[str, Any], text: str, made: Explicit, resolve: Resolve) -> Allow | tuple[Fault, ...]:
+    """The answer for a Pod that exists and whose list in ``text`` is to be ``made``: what can change of it."""
+    _, faults = _resolved(made, resolve)
+    given = pod["metadata"]["annotations"].get(names.REQUIRED_PLUGINS_ANNOTATION, "")
+    plugins, plugin_faults = _plugins(given) if made.others else (given, [])
+    if faults or plugin_faults:
+        return (*faults, *plugin_faults)
+    patch = _annotate(names.NETWORKS_ANNOTATION, text, networks.encode(made.entries))
+    return Allow(patch + _annotate(names.REQUIRED_PLUGINS_ANNOTATION, given, plugins))
 
 
 def final_faults(
@@ -133,13 +133,6 @@ def final_faults(
         return ()
     message = "another webhook changed the Pod after podnet-webhook; its configuration must sort before by name"
     return (Fault(networks.PATH, FaultType.FORBIDDEN, f"{message} ({', '.join(missing)})"),)
-
-
-def change_faults(new: dict[str, Any], old: dict[str, Any]) -> tuple[Fault, ...]:
-    """Faults of a change: the list of a Pod stays as it was created."""
-    if text_of(new) == text_of(old):
-        return ()
-    return (Fault(networks.PATH, FaultType.FORBIDDEN, "the list cannot change after creation: create another Pod"),)
 
 
 def wanted(pod: dict[str, Any], resolve: Resolve) -> list[tuple[str, str]]:

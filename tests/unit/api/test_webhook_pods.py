@@ -207,20 +207,6 @@ def test_a_list_written_after_us_is_refused() -> None:
     assert "another webhook" in faults[0].message
 
 
-def test_updates() -> None:
-    before = admitted(pod([direct("blue")]))
-    again = copy.deepcopy(before)
-    again["metadata"]["annotations"][KEY] = json.dumps([direct("blue")])
-    assert applied(again, pods.updated(again, before).patch) == before
-    for text in ("[]", "nonsense", json.dumps([direct("red")])):
-        again["metadata"]["annotations"][KEY] = text
-        assert pods.updated(again, before) == Allow()
-        assert [fault.path for fault in pods.change_faults(again, before)] == [PATH]
-    assert pods.change_faults({}, before)
-    assert pods.change_faults(before, {})
-    assert not pods.change_faults(before, copy.deepcopy(before))
-
-
 ENTRY = st.fixed_dictionaries(
     {"podNetworkName": st.sampled_from(["default", "a", "b", "c"])},
     optional={"interfaceName": st.sampled_from(["eth0", "net0", "net1", "net2", "x"])},
