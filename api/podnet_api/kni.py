@@ -57,7 +57,7 @@ def _ip(key: str) -> Rule:
 def _block(version: int) -> Rule:
     key = f"blockPrefix{version}"
     return Rule(
-        f"!has(self.{key}) || self.ranges.all(r, !isCIDR(r.cidr) || cidr(r.cidr).ip().family() != {version} || "
+        f"!has(self.{key}) || !has(self.ranges) || self.ranges.all(r, !isCIDR(r.cidr) || cidr(r.cidr).ip().family() != {version} || "
         f"cidr(r.cidr).prefixLength() <= self.{key})",
         "a block must not be larger than any range of its family",
         path=f".{key}",
@@ -267,10 +267,21 @@ class Range(Model, frozen=True, kw_only=True):
     """Addresses or subnets never given to a Pod."""
 
 
+class Dhcp(Model, frozen=True, kw_only=True):
+    """A DHCP server on the network gives IPv4 addresses; the node keeps the leases."""
+
+    host_name: bool = True
+    """Whether the server is told the name of the Pod (option 12)."""
+
+
 class Ipam(Model, frozen=True, kw_only=True):
     """Where addresses come from."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.dhcp) || (has(self.ranges) && size(self.ranges) > 0)",
+             "must have ranges, or dhcp", "FieldValueRequired", ".ranges"),
+        Rule("!has(self.dhcp) || !has(self.ranges) || self.ranges.all(r, !isCIDR(r.cidr) || "
+             "cidr(r.cidr).ip().family() == 6)", "with dhcp, ranges may be of IPv6 alone", path=".ranges"),
         _block(4),
         _block(6),
         Rule("!has(self.sticky) || !self.sticky || !has(self.scope) || self.scope == 'cluster'",
@@ -279,7 +290,10 @@ class Ipam(Model, frozen=True, kw_only=True):
              "sticky addresses are claimed one by one, without blocks", "FieldValueForbidden", ".sticky"),
     )  # fmt: skip
 
-    ranges: Annotated[list[Range], Meta(min_length=1, max_length=16)]
+    dhcp: Dhcp | None = None
+    """IPv4 addresses by DHCP, kept by the CNI plugin dhcp, which the nodes must have. Nothing is dropped there as
+    spoofed (antiSpoof false): the node cannot know the address before the Pod has it."""
+    ranges: Annotated[list[Range], Meta(max_length=16)] = []
     """The ranges. A Pod gets one address per family, from the first range of the family with room. They
     must not overlap."""
     scope: Literal["cluster", "node"] = "cluster"
@@ -380,13 +394,19 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
         Rule("!has(self.antiSpoof) || !self.antiSpoof || !has(self.vlan) || !has(self.vlan.mode) || "
              "self.vlan.mode == 'bridge'", "antiSpoof needs mode bridge", "FieldValueForbidden", ".antiSpoof"),
         Rule("!has(self.mtu) || self.mtu >= 1280 || !has(self.ipam) || "
-             "!self.ipam.ranges.exists(r, isCIDR(r.cidr) && cidr(r.cidr).ip().family() == 6)",
+             "!has(self.ipam.ranges) || !self.ipam.ranges.exists(r, isCIDR(r.cidr) && cidr(r.cidr).ip().family() == 6)",
              "IPv6 needs an MTU of at least 1280 (RFC 8200)", path=".mtu"),
         Rule("!has(self.bridge) || !has(self.bridge.ipMasq) || !self.bridge.ipMasq || "
              "(has(self.bridge.gateway) && self.bridge.gateway)", "ipMasq needs gateway: true", path=".bridge"),
         Rule("has(self.ipam) == has(oldSelf.ipam) && (!has(self.ipam) || self.ipam == oldSelf.ipam)",
              "ipam is immutable, addresses are given out of it: create another NetworkConfig",
              "FieldValueForbidden", ".ipam"),
+        Rule("!has(self.ipam) || !has(self.ipam.dhcp) || (has(self.antiSpoof) && !self.antiSpoof) || "
+             + " && ".join(f"!has(self.{d})" for d in _FILTERED),
+             "ipam.dhcp needs antiSpoof: false: the node cannot know the address before the Pod has it",
+             path=".antiSpoof"),
+        Rule("!has(self.ipam) || !has(self.ipam.dhcp) || !has(self.cni)",
+             "the plugins of datapath cni give addresses", "FieldValueForbidden", ".ipam"),
         _SYSCTL_RULE,
     )  # fmt: skip
 

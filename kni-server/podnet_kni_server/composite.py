@@ -27,6 +27,14 @@ class Executor(Protocol):
         """Take ``link`` away, whether or not it or the namespace (None: known to be gone) still exists."""
         ...
 
+    async def lease(self, netns_path: str, link: Link, found: Observed) -> Observed:
+        """Have an address by DHCP on ``link``, which the kernel has as ``found``; answer it with that address."""
+        ...
+
+    async def release(self, link: Link) -> None:
+        """Give that address back, if there is one."""
+        ...
+
     async def states(self, links: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         """Whether the plugins of these networks, which are all there are, are ready on this node; by NodeLink.key."""
         ...
@@ -45,7 +53,7 @@ class Composite:
 
     async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         """See Datapath."""
-        if all(link.kind != "cni" for link in links):
+        if all(link.kind != "cni" and link.dhcp is None for link in links):
             return await self._kernel.attach(netns_path, links)
         there = {one.name for one in await self._kernel.observe(netns_path, None)}
         made: list[Link] = []
@@ -64,7 +72,9 @@ class Composite:
     async def _attach_group(self, netns_path: str, plugins: bool, group: list[Link]) -> list[Observed]:
         if plugins:
             return [await self._executor.attach(netns_path, link) for link in group]
-        return await self._kernel.attach(netns_path, group)
+        made = await self._kernel.attach(netns_path, group)
+        pairs = zip(group, made, strict=True)
+        return [await self._executor.lease(netns_path, one, found) if one.dhcp else found for one, found in pairs]
 
     async def detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
         """See Datapath. To the end; then the first failure is raised."""
@@ -82,7 +92,12 @@ class Composite:
     async def _detach_part(self, netns_path: str | None, plugins: bool, part: list[Link]) -> None:
         if plugins:
             await self._executor.detach(netns_path, part[0])
-        else:
+            return
+        try:
+            for link in part:
+                if link.dhcp is not None:
+                    await self._executor.release(link)
+        finally:
             await self._kernel.detach(netns_path, part)
 
     async def observe(self, netns_path: str, names: Collection[str] | None) -> list[Observed]:

@@ -79,6 +79,20 @@ class SriovDetail(Model, frozen=True, kw_only=True, tag="sriov"):
     max_tx_rate: int = 0
 
 
+class DhcpRecord(Model, frozen=True, kw_only=True):
+    """An address by DHCP, and all that giving it back needs."""
+
+    network: str
+    namespace: str
+    pod: str
+    uid: str
+    sandbox: str
+    host_name: bool = True
+    """Whether the server is told the Pod's name."""
+    default: bool = False
+    """Whether the default route leads to the router that the server names."""
+
+
 class Extras(Model, frozen=True, kw_only=True):
     """What an interface of any kind may have on top. Applied in the order of the fields, undone in reverse."""
 

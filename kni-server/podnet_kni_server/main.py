@@ -155,6 +155,7 @@ class _Program:
             await self._node.set_up()
             self._start_tasks()
             await self._hook.synchronized.wait()
+            self._tasks.create_task(self._cni.keep_leases(), name="dhcp")
             self._tasks.create_task(self._cni.run(self._sandboxes, self._node.touch), name="plugins")
             self._node.touch()
             await self._taint(False)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from podnet_api import kni, pools, reasons
 
-from podnet_kni_server import extras, kinds
+from podnet_kni_server import dhcp, extras, kinds
 from podnet_kni_server.datapath import model
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.kinds.kind import InterfaceAddress, Request, Shape
@@ -39,6 +39,7 @@ def interface(sandbox: Sandbox, request: Request, addresses: Sequence[pools.Addr
         hairpin=shape.hairpin,
         isolated=shape.isolated,
         anti_spoof=shape.anti_spoof,
+        dhcp=dhcp.of(sandbox, request),
         detail=shape.detail,
         extras=extras.of(request) if kind.extras else None,
     )
@@ -67,7 +68,8 @@ def _gateway(request: Request, address: InterfaceAddress) -> pools.Address | Non
 def _default_gateways(sandbox: Sandbox, request: Request, shape: Shape, gateways: Sequence[pools.Address]) -> list[str]:
     if shape.own_default:
         return []
-    return [_default_gateway(sandbox, request, gateways, version) for version in request.default_versions]
+    versions = [v for v in request.default_versions if not dhcp.leads(request, v)]
+    return [_default_gateway(sandbox, request, gateways, version) for version in versions]
 
 
 def _default_gateway(sandbox: Sandbox, request: Request, gateways: Iterable[pools.Address], version: int) -> str:
@@ -117,6 +119,7 @@ def link(record: LinkRecord) -> model.Link:
         hairpin=record.hairpin,
         isolated=record.isolated,
         anti_spoof=record.anti_spoof,
+        dhcp=record.dhcp,
         detail=record.detail,
         extras=record.extras,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from podnet_api.meta import Model
 
-from podnet_kni_server.details import Detail, Extras
+from podnet_kni_server.details import Detail, DhcpRecord, Extras
 
 FORMAT = 1
 
@@ -67,6 +67,7 @@ class LinkRecord(Model, frozen=True, kw_only=True):
     hairpin: bool = False
     isolated: bool = False
     anti_spoof: bool = False
+    dhcp: DhcpRecord | None = None
     detail: Detail | None = None
     extras: Extras | None = None
 

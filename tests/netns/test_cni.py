@@ -78,7 +78,7 @@ async def world(lab: Lab, tmp_path: Path) -> AsyncIterator[World]:
     bin_dirs = [str(components.build(components.CNI_PLUGINS)), str(tmp_path / "bin")]
     runner = Runner(bin_dirs, launcher=("nsenter", f"--net={node.path}", "--"))
     executor = Executor(runner, debug.cache, tmp_path / "net.d", 20)
-    plugins = Plugins(executor, node.path)
+    plugins = Plugins(executor, runner, f"{tmp_path}/dhcp.sock", node.path)
     try:
         yield World(lab, tmp_path, node, executor, debug.cache, Composite(lab.datapath(node), plugins))
     finally:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from podnet_api import reasons
 
 from podnet_kni_server.cni import ask, routes
+from podnet_kni_server.cni.dhcp import Dhcp
 from podnet_kni_server.cni.errors import CniError
+from podnet_kni_server.cni.exec import Runner
 from podnet_kni_server.cni.executor import Executor
 from podnet_kni_server.cni.result import Result
 from podnet_kni_server.datapath import observe
@@ -18,15 +20,19 @@ from podnet_kni_server.datapath.worker import Worker
 
 log = logging.getLogger(__name__)
 _ASK_AGAIN_SECONDS = 10.0
+DHCP_SOCKET = "/run/kni/dhcp.sock"
 _Settled = tuple[Observed, tuple[int, ...]]
 
 
 class Plugins:
     """See composite.Executor. `node_netns`: path of a namespace that plays the node; None: where we are."""
 
-    def __init__(self, executor: Executor, node_netns: str | None = None) -> None:
+    def __init__(
+        self, executor: Executor, runner: Runner, dhcp_socket: str = DHCP_SOCKET, node_netns: str | None = None
+    ) -> None:
         self._executor = executor
         self._worker = Worker(node_netns)
+        self.dhcp = Dhcp(executor, runner, self._worker, dhcp_socket)
         self._told: dict[NodeLink, tuple[float, NodeLinkState]] = {}
 
     async def attach(self, netns_path: str, link: Link) -> Observed:
@@ -56,6 +62,18 @@ class Plugins:
     async def detach(self, netns_path: str | None, link: Link) -> None:
         """See composite.Executor."""
         await self._executor.delete(ask.detail_of(link).sandbox, link.name)
+
+    async def lease(self, netns_path: str, link: Link, found: Observed) -> Observed:
+        """See composite.Executor."""
+        assert link.dhcp is not None
+        made = await self.dhcp.lease(netns_path, link, link.dhcp)
+        addresses = (*found.addresses, *(ip.address for ip in made.ips if ip.address not in found.addresses))
+        return dataclasses.replace(found, addresses=addresses, gateways=made.gateways)
+
+    async def release(self, link: Link) -> None:
+        """See composite.Executor."""
+        assert link.dhcp is not None
+        await self.dhcp.release(link, link.dhcp)
 
     async def check(self, link: Link) -> None:
         """CHECK: raises DatapathError when something is not as the plugins left it."""

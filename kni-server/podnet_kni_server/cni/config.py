@@ -43,6 +43,11 @@ class Network:
     only_inlined: bool = True
     """Whether the files of the folder with the network's name are no part of the chain."""
 
+    @property
+    def only(self) -> str:
+        """The type of its plugin when it has one alone."""
+        return self.plugins[0].type if len(self.plugins) == 1 else ""
+
 
 @dataclass(frozen=True)
 class File:

@@ -61,7 +61,7 @@ class Runner:
     def find(self, plugin: str) -> str:
         """The path of a plugin's program, as the node sees it. Raises PluginError."""
         for directory in self._directories:
-            seen = self._seen(f"{directory}/{plugin}")
+            seen = self.seen(f"{directory}/{plugin}")
             # A link may lead to where only the node sees something.
             if seen.is_symlink() or (seen.is_file() and os.access(seen, os.X_OK)):
                 return f"{directory}/{plugin}"
@@ -70,7 +70,7 @@ class Runner:
 
     def exists(self, path: str) -> bool:
         """Whether the node has a file."""
-        return self._seen(path).exists()
+        return self.seen(path).exists()
 
     async def call(
         self, plugin: str, command: str, variables: Mapping[str, str], text: bytes, seconds: float = SECONDS
@@ -90,9 +90,20 @@ class Runner:
             raise _failure(plugin, command, ended)
         return ended.out
 
+    async def start(self, plugin: str, *words: str) -> asyncio.subprocess.Process:
+        """Start a plugin's program as a daemon; what it says goes to our own standard error."""
+        environment = {"PATH": _SEARCH_PATH}
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self._launcher, self.find(plugin), *words,
+                stdin=asyncio.subprocess.DEVNULL, env=environment, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise PluginError(f"cannot start the CNI plugin {plugin}: {error}", Code.IO_FAILURE, plugin) from error
+
     async def versions(self, plugin: str) -> frozenset[str]:
         """The versions of the specification that a plugin speaks; asked once for each state of its file."""
-        stat = self._seen(self.find(plugin)).lstat()
+        stat = self.seen(self.find(plugin)).lstat()
         key = (plugin, stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if key not in self._versions:
             self._versions[key] = await self._ask_versions(plugin)
@@ -145,7 +156,8 @@ class Runner:
             if not ended:
                 await _end(process)
 
-    def _seen(self, path: str) -> Path:
+    def seen(self, path: str) -> Path:
+        """Where a path of the node is seen from here."""
         return self._root / path.lstrip("/")
 
 

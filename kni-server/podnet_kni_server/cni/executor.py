@@ -85,6 +85,26 @@ class Executor:
         except PodnetError as error:
             log.error("cannot undo CNI network %s of sandbox %s yet: %s", entry.network, entry.sandbox, error)
 
+    async def again(self, sandbox: str, interface: str) -> Result | None:
+        """ADD once more for an attachment that is there: for plugins that answer with what they have. None when
+        it is gone meanwhile. Raises CniError; the former result stays then."""
+        entry = self._cache.get(sandbox, interface)
+        if entry is None or not entry.result:
+            return None
+        made = await self._add_chain(_network(entry), entry.request)
+        if self._cache.get(sandbox, interface) is not entry:
+            return None
+        self._cache.put(_with_result(entry, made))
+        return made
+
+    def entries(self) -> list[Entry]:
+        """Every attachment that is known."""
+        return self._cache.entries()
+
+    def knows(self, sandbox: str, interface: str) -> bool:
+        """Whether an attachment is known, if only begun."""
+        return self._cache.get(sandbox, interface) is not None
+
     async def delete(self, sandbox: str, interface: str) -> None:
         """DEL, from the cache; no error when nothing is known. Raises CniError; it can be called again then."""
         entry = self._cache.get(sandbox, interface)

@@ -18,7 +18,7 @@ class Node:
         self._cache = Cache(below / results.lstrip("/"))
         runner = Runner([one for one in programs.split(":") if one], root)
         self.executor = Executor(runner, self._cache, below / configurations.lstrip("/"))
-        self.plugins = Plugins(self.executor)
+        self.plugins = Plugins(self.executor, runner)
 
     def open(self) -> None:
         """Read what is remembered. Before anything is attached."""
@@ -27,3 +27,7 @@ class Node:
     async def run(self, alive: Callable[[], Collection[str]], changed: Callable[[], None]) -> None:
         """See upkeep.run."""
         await upkeep.run(self.executor, self.plugins, alive, changed)
+
+    async def keep_leases(self) -> None:
+        """See dhcp.Dhcp.run."""
+        await self.plugins.dhcp.run()

@@ -8,10 +8,11 @@ import errno
 from collections.abc import Mapping, Sequence
 
 from podnet_kni_server.cni.errors import RequestError
+from podnet_kni_server.cni.result import Result
 from podnet_kni_server.datapath import inet, observe
 from podnet_kni_server.datapath.channel import Channel, Request
-from podnet_kni_server.datapath.errors import NetlinkError
-from podnet_kni_server.datapath.model import Address, Link
+from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
+from podnet_kni_server.datapath.model import Address, Interface, Link, Route
 from podnet_kni_server.datapath.worker import Pod
 
 Defaults = Mapping[int, Sequence[bytes]]
@@ -38,6 +39,30 @@ def settle(
         _lead_over(pod.channel, index, link, [_gateway(pod.channel, link, index, v, gateways) for v in asked])
         _add_routes(pod.channel, index, link)
     return taken
+
+
+def holds(channel: Channel, name: str, wanted: Sequence[Interface]) -> bool:
+    """Whether a link has all these addresses."""
+    found = observe.list_links(channel).get(name)
+    held = observe.parse_addresses(channel.dump(inet.get_addresses())).get(found.index, []) if found else []
+    return all(address in held for address in wanted)
+
+
+def put(channel: Channel, link: Link, made: Result, gone: Sequence[Interface]) -> None:
+    """Put the addresses and routes of a lease upon a link, in place of `gone`. A default route is led over it
+    where the link's record says so, and else left out."""
+    found = observe.list_links(channel).get(link.name)
+    if found is None:
+        raise DatapathError(f"cannot give an address to {link.name}: there is no such interface")
+    wanted = [ip.address for ip in made.ips]
+    _run(channel, [inet.delete_address(found.index, link.name, a) for a in gone], errno.EADDRNOTAVAIL)
+    _run(channel, [inet.add_address(found.index, link.name, a) for a in wanted], errno.EEXIST)
+    further = [Route(r.destination, r.gateway) for r in made.routes if r.destination.prefixlen]
+    _run(channel, [inet.add_route(found.index, link.name, one, wanted) for one in further], errno.EEXIST)
+    if link.dhcp is not None and link.dhcp.default:
+        if not made.gateways:
+            raise RequestError(f"cannot lead the default route over {link.name}: the DHCP server named no router")
+        _lead_over(channel, found.index, link, made.gateways[:1])
 
 
 def _give_back(channel: Channel, index: int, before: Sequence[bytes]) -> bool:

@@ -9,7 +9,7 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
 
-from podnet_kni_server.details import Detail, Extras, HostDeviceDetail
+from podnet_kni_server.details import Detail, DhcpRecord, Extras, HostDeviceDetail
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -66,6 +66,8 @@ class Link:
     """veth: whether the port talks only to ports that are not isolated."""
     anti_spoof: bool = False
     """veth: whether frames with another source MAC or IP address than the link's own are dropped."""
+    dhcp: DhcpRecord | None = None
+    """Whether an address comes by DHCP once the link is there; composite sees to it."""
     detail: Detail | None = None
     """What of it belongs to the kind alone."""
     extras: Extras | None = None
