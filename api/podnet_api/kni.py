@@ -57,8 +57,8 @@ def _ip(key: str) -> Rule:
 def _block(version: int) -> Rule:
     key = f"blockPrefix{version}"
     return Rule(
-        f"!has(self.{key}) || !has(self.ranges) || self.ranges.all(r, !isCIDR(r.cidr) || cidr(r.cidr).ip().family() != {version} || "
-        f"cidr(r.cidr).prefixLength() <= self.{key})",
+        f"!has(self.{key}) || !has(self.ranges) || self.ranges.all(r, !isCIDR(r.cidr) || "
+        f"cidr(r.cidr).ip().family() != {version} || cidr(r.cidr).prefixLength() <= self.{key})",
         "a block must not be larger than any range of its family",
         path=f".{key}",
     )

