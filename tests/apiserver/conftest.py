@@ -84,6 +84,14 @@ class ApiServer:
         """A kubeconfig of an administrator."""
         return self.directory / "kubeconfig"
 
+    def seen_through(self, port: int) -> ApiServer:
+        """The same by way of a proxy on this machine, with a kubeconfig of its own."""
+        directory = self.directory / f"proxy-{port}"
+        directory.mkdir()
+        there = ApiServer(f"https://127.0.0.1:{port}", self.authority, directory)
+        there.kubeconfig.write_text(self.kubeconfig.read_text().replace(self.url, there.url))
+        return there
+
     def client(self, name: str = "test") -> Client:
         """A client as administrator, not opened yet."""
         return Client(Credentials.load(str(self.kubeconfig)), name)
@@ -285,6 +293,31 @@ def webhook(apiserver: ApiServer, spawn: Spawn) -> Iterator[ApiServer]:
     yield apiserver
     for path in configured:
         apiserver.send("DELETE", path)
+
+
+@pytest.fixture(scope="module")
+def proxy(apiserver: ApiServer, spawn: Spawn) -> ApiServer:
+    """The API server as podnet-proxy shows it, from a process of its own."""
+    port = free_port()
+    flags = ["--bind", "127.0.0.1", "--tls-cert", apiserver.directory / "tls.crt"]
+    flags += ["--tls-key", apiserver.directory / "tls.key"]
+    spawn("podnet_api.proxy", *map(str, flags), port=port, until="serving")
+    return apiserver.seen_through(port)
+
+
+@pytest.fixture(scope="module")
+def manager(apiserver: ApiServer) -> Iterator[ApiServer]:
+    """The API server with those controllers of kube-controller-manager that make Pods."""
+    program = components.build(components.KUBERNETES) / "kube-controller-manager"
+    log = apiserver.directory / "kube-controller-manager.log"
+    made = "deployment,replicaset,replicationcontroller,statefulset,daemonset,job,cronjob"
+    wanted = ",".join(f"{name}-controller" for name in made.split(","))
+    flags = [f"--kubeconfig={apiserver.kubeconfig}", f"--controllers={wanted}", "--leader-elect=false"]
+    process = _spawn(log, program, *flags, f"--secure-port={free_port()}", "--bind-address=127.0.0.1")
+    yield apiserver
+    assert process.poll() is None, log.read_text()[-2000:]
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture(scope="module")

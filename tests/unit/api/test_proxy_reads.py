@@ -64,7 +64,7 @@ def test_only_metadata_is_no_pod() -> None:
 
 def test_ownership_follows_the_annotation() -> None:
     owned = {"f:metadata": {"f:annotations": {f"f:{KEY}": {}}}, "f:spec": {"f:nodeName": {}}}
-    other = {"f:spec": {"f:x": {}}}
+    other: Json = {"f:spec": {"f:x": {}}}
     item = inner()
     item["metadata"]["managedFields"] = [{"fieldsV1": owned}, {"fieldsV1": other}]
     found = json.loads(shown.one(compact(item), POD))["metadata"]["managedFields"]
@@ -229,7 +229,7 @@ def test_openapi() -> None:
     }
     assert found == {"api/v1": openapi.hashed("A"), "apis/apps/v1": openapi.hashed("A"), "apis/x/v1": "A"}
     core = "io.k8s.api.core.v1."
-    document = {"components": {"schemas": {f"{core}PodSpec": {"properties": {}}, f"{core}PodIP": {"properties": {}}}}}
+    document: Json = {"components": {"schemas": {f"{core}PodSpec": {"properties": {}}, f"{core}PodIP": {"properties": {}}}}}
     schemas = json.loads(openapi.document(compact(document)))["components"]["schemas"]
     assert schemas[f"{core}PodSpec"]["properties"]["networks"]["x-kubernetes-list-type"] == "atomic"
     assert set(schemas[f"{core}PodIP"]["properties"]) == {"podNetwork", "interfaceName"}

@@ -94,7 +94,7 @@ def test_faults_have_the_fields_own_path() -> None:
 
 
 def test_what_only_reading_adds_is_taken_away() -> None:
-    owned = {"f:metadata": {"f:annotations": {f"f:{KEY}": {}}}}
+    owned: Json = {"f:metadata": {"f:annotations": {f"f:{KEY}": {}}}}
     item = pod(BLUE, text(BLUE)) | {
         "status": {
             "podIPs": [

@@ -1,0 +1,73 @@
+"""A recorded list of kubectl's commands, through podnet-proxy and directly: the same but for the networks."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import pathlib
+import shlex
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from podnet_tests import proxied
+from podnet_tests.proxied import Done, Kubectl
+
+HERE = pathlib.Path(__file__).parent
+COMMANDS: list[dict[str, Any]] = yaml.safe_load((HERE / "kubectl_commands.yaml").read_text())
+NAMESPACES = ("through-proxy", "without-proxy")
+SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Sides:
+    """kubectl through the proxy, and directly."""
+
+    proxy: Kubectl
+    direct: Kubectl
+
+
+@pytest.fixture(scope="module")
+def sides(proxy: Any, manager: Any, tmp_path_factory: Any) -> Sides:
+    """Both, each with a namespace and a directory of manifests."""
+    made = []
+    for server, namespace in zip((proxy, manager), NAMESPACES, strict=True):
+        directory = tmp_path_factory.mktemp(namespace)
+        for path in (HERE / "kubectl").glob("*.yaml"):
+            text = path.read_text()
+            (directory / path.name).write_text(text if server is proxy else proxied.annotated(text))
+        made.append(Kubectl(server.kubeconfig, namespace, directory))
+        assert made[-1].run("create", "namespace", namespace).code == 0
+    return Sides(*made)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[f"{i:03}-{one['run'][:40]}" for i, one in enumerate(COMMANDS)])
+def test_the_same_but_for_the_networks(sides: Sides, command: dict[str, Any]) -> None:
+    words = shlex.split(command["run"])
+    through = until(sides.proxy, words, command.get("lines", 0))
+    direct = until(sides.direct, shlex.split(command.get("direct", command["run"])), command.get("lines", 0))
+    assert through.code == direct.code, (through, direct)
+    assert command.get("shows", "") in through.out + through.err
+    if not command.get("differs"):
+        for ours, theirs in ((through.out, direct.out), (through.err, direct.err)):
+            assert not difference(*(proxied.comparable(*one) for one in zip((ours, theirs), NAMESPACES, strict=True)))
+
+
+def difference(ours: Any, theirs: Any) -> str:
+    """The lines that differ."""
+    texts = [one if isinstance(one, str) else json.dumps(one, indent=1, sort_keys=True) for one in (ours, theirs)]
+    return "\n".join(difflib.unified_diff(*(text.splitlines() for text in texts), "proxy", "direct", n=1))
+
+
+def until(side: Kubectl, words: list[str], lines: int) -> Done:
+    """How a command ends once it prints so many lines, or words where it prints one line."""
+    deadline = time.monotonic() + SECONDS
+    while len((done := side.run(*words)).out.split()) < lines and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return done
+
+
+def test_the_list_is_long_enough() -> None:
+    assert len(COMMANDS) >= 60
