@@ -37,7 +37,20 @@ DATAPATHS = (
 """Every datapath, by its key in a NetworkConfig's spec."""
 ON_UPLINK = ("macvlan", "macvtap", "ipvlan", "vlan")
 """Datapaths that are nothing without an uplink."""
-_FILTERED = ("bridge", "vxlan", "vlan")
+IN_POD = ("bond", "vrf", "userspace")
+"""Datapaths that live in the Pod alone."""
+GUESTS = ("tap", "macvtap")
+"""Datapaths with a virtual machine behind them, which has the addresses."""
+_ON_LINKS = {
+    "routes": "self.routes.size() == 0",
+    "policyRouting": "!self.policyRouting",
+    "promiscuous": "!self.promiscuous",
+    "allMulticast": "!self.allMulticast",
+    "bandwidth": "false",
+    "sysctls": "self.sysctls.size() == 0",
+}
+"""What is put upon a link, and the test for none of it."""
+_FILTERED = ("bridge", "vxlan", "vlan", "tap")
 
 Labels = Annotated[dict[str, Annotated[str, Meta(max_length=63)]], Meta(max_length=64)]
 Sysctls = Annotated[dict[str, Annotated[str, Meta(max_length=256)]], Meta(max_length=64)]
@@ -93,7 +106,8 @@ class Bridge(Model, frozen=True, kw_only=True):
     ip_masq: bool = False
     """Whether what leaves the ranges for elsewhere takes the node's address. Needs ``gateway``."""
     vlan: Annotated[int, Meta(ge=0, le=4094)] = 0
-    """Access VLAN of the Pods' ports; 0: none. Needs bridge VLAN filtering in the kernel."""
+    """Access VLAN of the Pods' ports, which the uplink carries tagged; 0: none. Networks with the same ``name`` and
+    different VLANs share a bridge. Needs bridge VLAN filtering in the kernel."""
 
 
 class Vxlan(Model, frozen=True, kw_only=True):
@@ -135,10 +149,14 @@ class Ipvlan(Model, frozen=True, kw_only=True):
 
 
 class Routed(Model, frozen=True, kw_only=True):
-    """A point-to-point link to the node, which routes."""
+    """A point-to-point link to the node, which routes.
+
+    The Pod has its addresses without their subnet; the subnet, the network's routes and a default route lead
+    through a link-local next hop, the node (whatever gateways the ranges and routes name). The node has a route to
+    each address. Frames from other IPv4 addresses are dropped by the node's reverse path filter."""
 
     proxy: bool = False
-    """Whether the node answers ARP and NDP for the Pods on the uplink."""
+    """Whether the node answers ARP and NDP for the Pods on the uplink. Else others need routes to the Pods."""
 
 
 class HostDevice(Model, frozen=True, kw_only=True):
@@ -183,25 +201,52 @@ class Sriov(Model, frozen=True, kw_only=True):
 
 
 class Tap(Model, frozen=True, kw_only=True):
-    """A tap device, as virtual machines use it, with a port on a bridge."""
+    """A tap device for a virtual machine, with a port on a bridge of the node.
 
-    owner: Annotated[int, Meta(ge=0, le=4294967294)] = 0
-    """User id that may open it."""
-    group: Annotated[int, Meta(ge=0, le=4294967294)] = 0
-    """Group id that may open it."""
+    The device has the interface's name in the Pod, and the Pod's containers may open /dev/net/tun. MAC address and
+    addresses are the guest's: the Pod's status tells them, whoever starts the guest gives them to it, and with
+    ``antiSpoof`` (the default) nothing else gets through; the device itself has none of them. Routes are the guest's
+    affair: the Pod gets none, and a default gateway is only told."""
+
+    bridge: Annotated[str, Meta(max_length=15, pattern=r"^[^/:\s%]*$")] = ""
+    """Name of the bridge on the node, as for datapath bridge: a network of that datapath with the same name shares
+    it. Empty: derived from the NetworkConfig."""
+    owner: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
+    """User id that may open it, e.g. 107 for KubeVirt; absent: any."""
+    group: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
+    """Group id that may open it; absent: any. With ``owner``, both must fit."""
     multi_queue: bool = False
     """Whether it may be opened several times."""
 
 
 class Macvtap(Model, frozen=True, kw_only=True):
-    """A macvtap device on the uplink."""
+    """A macvtap device on the uplink, for a virtual machine.
+
+    The Pod's containers get its character device, /dev/tap and the interface's index, which may be opened several
+    times (multi-queue). The guest has the interface's MAC address; its addresses are told in the Pod's status and
+    configured on no link of the Pod."""
 
     mode: Literal["bridge", "private", "vepa", "passthru"] = "bridge"
     """How the interfaces of one uplink see each other."""
+    owner: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
+    """Owner of the character device in the containers; absent: root."""
+    group: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
+    """Its group; absent: root's."""
 
 
 class Bond(Model, frozen=True, kw_only=True):
-    """A bond of interfaces that earlier entries of the Pod's list attached."""
+    """A bond of interfaces that earlier entries of the Pod's list attach.
+
+    These have neither addresses nor routes, whatever their networks say: the bond has. Without ``mtu`` it has the
+    least of theirs."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("!has(self.failOverMac) || self.failOverMac == 'none' || !has(self.mode) || self.mode == 'active-backup'",
+             "failOverMac needs mode active-backup", "FieldValueForbidden", ".failOverMac"),
+        Rule("!has(self.miimon) || self.miimon > 0 || !has(self.mode) || "
+             "!(self.mode in ['802.3ad', 'balance-tlb', 'balance-alb'])",
+             "this mode needs to look at its links: miimon must not be 0", path=".miimon"),
+    )  # fmt: skip
 
     mode: Literal["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb",
                   "balance-alb"] = "active-backup"  # fmt: skip
@@ -217,7 +262,10 @@ class Bond(Model, frozen=True, kw_only=True):
 
 
 class Vrf(Model, frozen=True, kw_only=True):
-    """A virtual routing table for interfaces that earlier entries of the Pod's list attached."""
+    """A virtual routing table for interfaces that earlier entries of the Pod's list attach.
+
+    These keep their addresses; routes and default routes over them stand in the VRF's table. The network's own
+    routes stand in the main table and lead into the VRF."""
 
     table: Annotated[int, Meta(ge=1, le=4294967295)]
     """Number of the routing table."""
@@ -226,7 +274,11 @@ class Vrf(Model, frozen=True, kw_only=True):
 
 
 class Userspace(Model, frozen=True, kw_only=True):
-    """A socket in a directory that a user-space switch of the node and the Pod share; no link of the kernel."""
+    """A socket in a directory that a user-space switch of the node and the Pod share; no link of the kernel.
+
+    Containers find the directory at /run/podnet/ and the interface's name, the socket in it is vhost-user.sock or
+    memif.sock. On the node it is /run/kni/userspace/SANDBOX/INTERFACE, and INTERFACE.json beside it describes the
+    interface for the switch. The NPWG network-status has it as device-info."""
 
     type: Literal["vhost-user", "memif"] = "vhost-user"
     """What is spoken over the socket."""
@@ -389,7 +441,7 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
         *(Rule(f"!has(self.{d}) || has(self.uplink)", f"{d} needs an uplink", "FieldValueRequired", ".uplink")
           for d in ON_UPLINK),
         Rule("!has(self.antiSpoof) || !self.antiSpoof || " + " || ".join(f"has(self.{d})" for d in _FILTERED),
-             "antiSpoof needs a port on a bridge of the node, which only bridge, vxlan and vlan have",
+             "antiSpoof needs a port on a bridge of the node, which only bridge, vxlan, vlan and tap have",
              "FieldValueForbidden", ".antiSpoof"),
         Rule("!has(self.antiSpoof) || !self.antiSpoof || !has(self.vlan) || !has(self.vlan.mode) || "
              "self.vlan.mode == 'bridge'", "antiSpoof needs mode bridge", "FieldValueForbidden", ".antiSpoof"),
@@ -398,6 +450,19 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
              "IPv6 needs an MTU of at least 1280 (RFC 8200)", path=".mtu"),
         Rule("!has(self.bridge) || !has(self.bridge.ipMasq) || !self.bridge.ipMasq || "
              "(has(self.bridge.gateway) && self.bridge.gateway)", "ipMasq needs gateway: true", path=".bridge"),
+        Rule("!has(self.bridge) || !has(self.bridge.vlan) || self.bridge.vlan == 0 || !has(self.bridge.name) || "
+             "self.bridge.name == '' || !has(self.bridge.gateway) || !self.bridge.gateway",
+             "a bridge with a name may be shared, and has gateways in one VLAN only: gateway needs no name with vlan",
+             "FieldValueForbidden", ".bridge.gateway"),
+        Rule("!has(self.routed) || !has(self.routed.proxy) || !self.routed.proxy || has(self.uplink)",
+             "proxy needs an uplink", "FieldValueRequired", ".uplink"),
+        Rule("!has(self.uplink) || !(" + " || ".join(f"has(self.{d})" for d in IN_POD) + ")",
+             "this datapath has no uplink: " + ", ".join(IN_POD), "FieldValueForbidden", ".uplink"),
+        *(Rule(f"!has(self.userspace) || !has(self.{key}) || {empty}",
+               f"{key} needs a link of the kernel, which userspace has not", "FieldValueForbidden", f".{key}")
+          for key, empty in _ON_LINKS.items()),
+        *(Rule(f"!has(self.{d}) || !has(self.routes)", f"routes are the guest's affair with {d}",
+               "FieldValueForbidden", ".routes") for d in GUESTS),
         Rule("has(self.ipam) == has(oldSelf.ipam) && (!has(self.ipam) || self.ipam == oldSelf.ipam)",
              "ipam is immutable, addresses are given out of it: create another NetworkConfig",
              "FieldValueForbidden", ".ipam"),
@@ -442,7 +507,7 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     node_selector: NodeSelector | None = None
     """Nodes that carry the network; absent: all."""
     uplink: Uplink | None = None
-    """The node's interface that carries the network; for bridge optional, for vxlan unused."""
+    """The node's interface that carries the network; for bridge, tap and routed optional, for vxlan unused."""
     mtu: Mtu | None = None
     """MTU of the Pods' interfaces; absent: the uplink's, less the overhead of the datapath."""
     ipam: Ipam | None = None
@@ -453,7 +518,7 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     """Name servers of the network."""
     anti_spoof: Annotated[bool, Meta(extra={"shown": False})] = True
     """Whether the node drops frames from a Pod whose MAC or IP address is not the one it was given. Absent:
-    true for the datapaths bridge, vxlan and vlan (mode bridge); no other datapath can do it, there true is
+    true for the datapaths bridge, vxlan, vlan (mode bridge) and tap; no other datapath can do it, there true is
     refused."""
     policy_routing: bool = False
     """Whether the network has a routing table of its own in each Pod, so that answers leave where the question

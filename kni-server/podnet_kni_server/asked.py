@@ -13,7 +13,7 @@ import msgspec
 from podnet_api import kni, multinetwork, names, networks, pools, reasons
 from podnet_api.errors import InvalidError
 
-from podnet_kni_server import kinds
+from podnet_kni_server import kinds, parts
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.kinds.kind import InterfaceAddress, Request
 from podnet_kni_server.records import Sandbox
@@ -50,15 +50,16 @@ def of_sandbox(sandbox: Sandbox, view: View) -> tuple[Request, ...]:
     listed = wanted(sandbox)
     interfaces = networks.interface_names(listed)
     asked = tuple(
-        _request(sandbox, view, network, interface)
+        one(sandbox, view, network, interface)
         for network, interface in zip(listed, interfaces, strict=True)
         if not network.is_default_network
     )
     _refuse_twice(sandbox, asked)
-    return asked
+    return parts.ordered(sandbox, asked)
 
 
-def _request(sandbox: Sandbox, view: View, network: networks.Network, interface: str) -> Request:
+def one(sandbox: Sandbox, view: View, network: networks.Network, interface: str) -> Request:
+    """What one entry of the list asks for. Raises AttachError."""
     attachment = _attachment(sandbox, view, network)
     name = attachment.spec.pod_network_name if attachment else network.pod_network_name
     config = _config(sandbox, view, name)

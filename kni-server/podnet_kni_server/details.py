@@ -79,6 +79,92 @@ class SriovDetail(Model, frozen=True, kw_only=True, tag="sriov"):
     max_tx_rate: int = 0
 
 
+class RoutedDetail(Model, frozen=True, kw_only=True, tag="routed"):
+    """A point-to-point link: next hops (``gateways``) are addresses of the node's end."""
+
+    gateways: list[str]
+    proxy: str = ""
+    """The uplink on which the node answers ARP and NDP for the Pod; empty: it does not."""
+
+
+class TapDetail(Model, frozen=True, kw_only=True, tag="tap"):
+    """A tap device. ``owner`` and ``group`` are ids that may open it; None: whoever may open /dev/net/tun."""
+
+    owner: int | None = None
+    group: int | None = None
+    multi_queue: bool = False
+
+
+class MacvtapDetail(Model, frozen=True, kw_only=True, tag="macvtap"):
+    """A macvtap device: who owns its character device in the containers."""
+
+    owner: int = 0
+    group: int = 0
+
+
+class BondDetail(Model, frozen=True, kw_only=True, tag="bond"):
+    """A bond. ``parts`` are interfaces of the same Pod."""
+
+    parts: list[str]
+    mode: str = "active-backup"
+    miimon: int = 100
+    xmit_hash_policy: str = "layer2"
+    fail_over_mac: str = "none"
+
+
+class PartRoute(Model, frozen=True, kw_only=True):
+    """A route over an interface that is part of a VRF: it stands in the VRF's table."""
+
+    part: str
+    destination: str
+    gateway: str = ""
+
+
+class VrfDetail(Model, frozen=True, kw_only=True, tag="vrf"):
+    """A VRF. ``parts`` are interfaces of the same Pod, ``routes`` what leads over them."""
+
+    parts: list[str]
+    table: int
+    routes: list[PartRoute] = []
+
+
+class UserspaceDetail(Model, frozen=True, kw_only=True, tag="userspace"):
+    """A socket that a user-space switch of the node and the Pod share."""
+
+    protocol: str
+    """vhost-user or memif."""
+    role: str
+    """server or client: the Pod's."""
+    directory: str
+    """On the node; the interface's own."""
+    mount: str
+    """The same directory in the containers."""
+    socket: str
+    """Name of the socket in it."""
+    pod: str = ""
+    """``namespace/name``."""
+    network: str = ""
+
+
+class Senders(Model, frozen=True, kw_only=True):
+    """Who may send through a guarded port, where that is not its own interface alone: a bond over it."""
+
+    macs: list[str]
+    addresses: list[str] = []
+    """With prefix length."""
+
+
+class Device(Model, frozen=True, kw_only=True):
+    """A character device that the Pod's containers need for an interface."""
+
+    path: str
+    major: int
+    minor: int
+    owner: int = 0
+    group: int = 0
+    mode: int = 0o660
+
+
 class DhcpRecord(Model, frozen=True, kw_only=True):
     """An address by DHCP, and all that giving it back needs."""
 
@@ -106,5 +192,15 @@ class Extras(Model, frozen=True, kw_only=True):
     """Routing table of the network's own in the Pod; 0: none."""
 
 
-Detail = CniDetail | HostDeviceDetail | SriovDetail
+Detail = (
+    CniDetail
+    | HostDeviceDetail
+    | SriovDetail
+    | RoutedDetail
+    | TapDetail
+    | MacvtapDetail
+    | BondDetail
+    | VrfDetail
+    | UserspaceDetail
+)
 """One class for each kind that needs more than a Link has; its tag is the kind."""

@@ -88,7 +88,7 @@ class NodeAgent:
             wanted.setdefault(link.key, link)
             of[config.metadata.name] = link.key
         self._watches_all = any(link.kind in ("device", "functions") for link in wanted.values())
-        self._watched = {name for link in wanted.values() for name in (link.name, link.uplink, link.vxlan_name) if name}
+        self._watched = {name for link in wanted.values() for name in link.names}
         states = await self._datapath.ensure_node(list(wanted.values()))
         self._states = {config: states[link] for config, link in of.items()}
         self.entries = [self._entry(network, config) for network, config in self._mine()]

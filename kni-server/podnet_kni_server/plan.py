@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable, Sequence
 
-from podnet_api import kni, pools, reasons
+from podnet_api import pools, reasons
 
 from podnet_kni_server import dhcp, extras, kinds
 from podnet_kni_server.datapath import model
@@ -24,21 +24,22 @@ def interface(sandbox: Sandbox, request: Request, addresses: Sequence[pools.Addr
     shape = kind.shape(sandbox, request)
     leased = [_with_prefix(request, address) for address in addresses]
     bound = sorted((*request.static, *leased), key=lambda address: address.version)
-    gateways = shape.gateways or tuple(g for a in bound if (g := _gateway(request, a)) is not None)
+    gateways = _gateways(request, shape, bound)
     link = LinkRecord(
         kind=shape.kind,
         name=request.interface,
         host_name=shape.host_name,
         master=shape.master,
         mac=_mac(sandbox, request, shape),
-        mtu=spec.mtu or mtu or _NO_UPLINK_MTU,
-        addresses=[str(a) for a in bound],
-        routes=[_route(r) for r in (*spec.routes, *request.own.routes)],
+        mtu=spec.mtu or mtu or (0 if kind.parts(request.config) else _NO_UPLINK_MTU),
+        addresses=[str(ipaddress.ip_interface(a.ip) if shape.single else a) for a in bound],
+        routes=_routes(request, shape, bound, gateways),
         default_gateways=_default_gateways(sandbox, request, shape, gateways),
         mode=shape.mode,
         hairpin=shape.hairpin,
         isolated=shape.isolated,
         anti_spoof=shape.anti_spoof,
+        vlan=shape.vlan,
         dhcp=dhcp.of(sandbox, request),
         detail=shape.detail,
         extras=extras.of(request) if kind.extras else None,
@@ -48,6 +49,7 @@ def interface(sandbox: Sandbox, request: Request, addresses: Sequence[pools.Addr
         attachment=request.attachment,
         config=request.config.metadata.name,
         link=link,
+        default_versions=list(request.default_versions),
         gateways=[str(g) for g in gateways],
         nameservers=spec.dns.nameservers if spec.dns else [],
         search=spec.dns.search if spec.dns else [],
@@ -58,6 +60,13 @@ def _with_prefix(request: Request, address: pools.Address) -> InterfaceAddress:
     held = request.pool.range_of(address) if request.pool else None
     length = held.network.prefixlen if held else address.max_prefixlen
     return ipaddress.ip_interface(f"{address}/{length}")
+
+
+def _gateways(request: Request, shape: Shape, bound: Sequence[InterfaceAddress]) -> tuple[pools.Address, ...]:
+    if not shape.gateways:
+        return tuple(g for a in bound if (g := _gateway(request, a)) is not None)
+    versions = {address.version for address in bound}
+    return tuple(hop for hop in shape.gateways if hop.version in versions)
 
 
 def _gateway(request: Request, address: InterfaceAddress) -> pools.Address | None:
@@ -80,8 +89,20 @@ def _default_gateway(sandbox: Sandbox, request: Request, gateways: Iterable[pool
     return str(found)
 
 
-def _route(route: kni.Route) -> RouteRecord:
-    return RouteRecord(destination=route.destination, gateway=route.gateway or "")
+def _routes(
+    request: Request, shape: Shape, bound: Sequence[InterfaceAddress], hops: Sequence[pools.Address]
+) -> list[RouteRecord]:
+    """Those of network and attachment. Where addresses have no subnet on the link, the subnets are routed too, and
+    everything leads through the next hop."""
+    asked = [(route.destination, route.gateway or "") for route in (*request.config.spec.routes, *request.own.routes)]
+    if not shape.single:
+        return [RouteRecord(destination=destination, gateway=gateway) for destination, gateway in asked]
+    by_version = {hop.version: str(hop) for hop in hops}
+    subnets = [(str(a.network), "") for a in bound if a.network.prefixlen < a.max_prefixlen]
+    return [
+        RouteRecord(destination=destination, gateway=by_version.get(6 if ":" in destination else 4, gateway))
+        for destination, gateway in dict.fromkeys((*subnets, *asked))
+    ]
 
 
 def _mac(sandbox: Sandbox, request: Request, shape: Shape) -> str:
@@ -119,6 +140,8 @@ def link(record: LinkRecord) -> model.Link:
         hairpin=record.hairpin,
         isolated=record.isolated,
         anti_spoof=record.anti_spoof,
+        vlan=record.vlan,
+        senders=record.senders,
         dhcp=record.dhcp,
         detail=record.detail,
         extras=record.extras,

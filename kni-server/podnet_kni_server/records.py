@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from podnet_api.meta import Model
 
-from podnet_kni_server.details import Detail, DhcpRecord, Extras
+from podnet_kni_server.details import Detail, Device, DhcpRecord, Extras, Senders
 
 FORMAT = 1
 
@@ -67,9 +67,12 @@ class LinkRecord(Model, frozen=True, kw_only=True):
     hairpin: bool = False
     isolated: bool = False
     anti_spoof: bool = False
+    vlan: int = 0
+    senders: Senders | None = None
     dhcp: DhcpRecord | None = None
     detail: Detail | None = None
     extras: Extras | None = None
+    device: Device | None = None
 
 
 class InterfaceRecord(Model, frozen=True, kw_only=True):
@@ -79,6 +82,14 @@ class InterfaceRecord(Model, frozen=True, kw_only=True):
     attachment: str = ""
     config: str
     link: LinkRecord
+    state: State = State.ATTACHED
+    """Of this interface alone, while the sandbox is ATTACHED: a running Pod's list changes one by one."""
+    default_versions: list[int] | None = None
+    """Families whose default route the list gives to it; None: a record of before this was noted."""
+    leaving: list[str] = []
+    """Addresses that it had and is about to lose; they are in use until the kernel has let them go."""
+    observed: list[str] = []
+    """Addresses that came from outside (SLAAC), as last seen."""
     gateways: list[str] = []
     nameservers: list[str] = []
     search: list[str] = []
@@ -96,6 +107,8 @@ class Record(Model, frozen=True, kw_only=True):
     state: State
     interfaces: list[InterfaceRecord] = []
     pod_ips: list[str] = []
+    defaults: list[str] = []
+    """The default routes that were there before an interface took their place, as the kernel tells them, in hex."""
 
     @property
     def pod(self) -> str:

@@ -6,15 +6,17 @@ inside the namespace.
 """
 
 import contextlib
+import fcntl
 import socket
 import struct
 from collections.abc import Iterator, Sequence
 
-from podnet_kni_server.datapath import links
+from podnet_kni_server.datapath import guest, links
 from podnet_kni_server.datapath.model import Link
 
 DELAY = 0.05
 """Seconds from the attach to the announcement."""
+_SIOCGIFHWADDR, _IFREQ_SIZE, _HWADDR_AT = 0x8927, 40, 18
 _BROADCAST = b"\xff" * 6
 _ALL_NODES_MAC = bytes.fromhex("333300000001")
 _ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
@@ -23,10 +25,9 @@ _ARP_HEAD = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
 _ICMPV6, _ADVERTISEMENT, _OVERRIDE, _TARGET_MAC = 58, 136, 0x20000000, 2
 
 
-def frames(link: Link) -> Iterator[bytes]:
-    """One frame for each address of the link."""
-    mac = links.mac_bytes(link.mac)
-    for address in link.addresses:
+def frames(link: Link, mac: bytes) -> Iterator[bytes]:
+    """One frame for each address of the link; a guest announces its addresses itself."""
+    for address in guest.own(link).addresses:
         yield gratuitous_arp(mac, address.packed) if address.version == 4 else advertisement(mac, address.packed)
 
 
@@ -57,6 +58,13 @@ def send(wanted: Sequence[Link]) -> None:
     """Announce the addresses of links. Nothing depends on it: a link that went away is passed over."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC) as mouth:
         for link in wanted:
-            for frame in frames(link):
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):
+                mac = links.mac_bytes(link.mac) if link.mac else _mac(mouth, link.name)
+                for frame in frames(link, mac):
                     mouth.sendto(frame, (link.name, 0))
+
+
+def _mac(control: socket.socket, name: str) -> bytes:
+    """The MAC address that a link has, where we did not choose it."""
+    answer = fcntl.ioctl(control, _SIOCGIFHWADDR, name.encode().ljust(_IFREQ_SIZE, b"\0"))
+    return answer[_HWADDR_AT : _HWADDR_AT + 6]

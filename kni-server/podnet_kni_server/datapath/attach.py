@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
+from podnet_kni_server import faultpoints
 from podnet_kni_server.datapath import inet, links, observe, spoof
 from podnet_kni_server.datapath.channel import NETFILTER, Answer, Channel, Request
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
@@ -112,9 +113,11 @@ def _make(node: Node, pod: Pod, prepared: Prepared) -> list[Observed]:
     undo: list[Callable[[], object]] = []
     try:
         _make_links(node, pod, prepared, undo)
+        faultpoints.reached("kernel.linked")
         if prepared.guard:
             undo.append(lambda: release(node, prepared.guarded))
-            _guard(node, prepared.guard)
+            guard(node, prepared.guard)
+            faultpoints.reached("kernel.guarded")
         batch = [*prepared.settings, *_replace_defaults(pod, prepared, undo), *prepared.reads]
         return _read_back(pod.channel.batch(batch).check(), len(batch), prepared)
     except BaseException:
@@ -134,6 +137,8 @@ def _make_links(node: Node, pod: Pod, prepared: Prepared, undo: list[Callable[[]
             requests.append(links.make_veth(link, host, index, master, pod.fd))
             if link.hairpin or link.isolated:
                 requests.append(links.set_port(link, host))
+            if link.vlan:
+                requests += links.set_vlan(link, host)
         else:
             prepared.indices[at] = (master, index)
             made.append((len(requests), False, index, link.name))
@@ -188,7 +193,8 @@ def replace_defaults(
     return requests + [inet.delete_route(body) for body in former if not inet.has_usual_metric(body)]
 
 
-def _guard(node: Node, transaction: list[Request]) -> None:
+def guard(node: Node, transaction: list[Request]) -> None:
+    """Carry out a transaction of anti-spoofing."""
     try:
         node.netfilter.run(*transaction)
     except NetlinkError as error:
@@ -249,11 +255,18 @@ def _as_wanted(
         return found.peer == master.index
     if host is None or found.peer != host.index or host.master != master.index or not host.up:
         return False
+    if link.vlan and vlans_of(node, host.index) != {link.vlan: links.ACCESS_VLAN}:
+        return False
     if link.anti_spoof:
         if host.group != links.GROUP_GUARDED:
             return False
-        _guard(node, spoof.guard([link]))
+        guard(node, spoof.guard([link]))
     return True
+
+
+def vlans_of(node: Node, index: int) -> dict[int, int]:
+    """The VLANs of a port on the node, with their flags."""
+    return dict(links.parse_vlans(body) for body in node.route.dump(links.get_vlans())).get(index, {})
 
 
 def release(node: Node, guarded: list[Link]) -> None:
@@ -266,9 +279,10 @@ def release(node: Node, guarded: list[Link]) -> None:
 def detach(node: Node, pod: Channel | None, unwanted: Sequence[Link]) -> None:
     """Remove links; `pod` is None when the namespace is gone, and all inside with it."""
     remove_hosts(node, [link.host_name for link in unwanted if link.kind == "veth"])
+    faultpoints.reached("kernel.unlinked")
     if pod is not None:
         inside = [links.delete_named(link.name) for link in unwanted if link.kind == "macvlan"]
-        _check_gone(pod.batch(inside).errors.values())
+        check_gone(pod.batch(inside).errors.values())
     guarded = [link for link in unwanted if link.anti_spoof and link.kind == "veth"]
     if guarded:
         release(node, guarded)
@@ -277,13 +291,14 @@ def detach(node: Node, pod: Channel | None, unwanted: Sequence[Link]) -> None:
 def remove_hosts(node: Node, names: Sequence[str]) -> None:
     """Delete host ends by name, whether they exist or not; more than one costs hardly more than one."""
     if len(names) == 1:
-        _check_gone(node.route.batch([links.delete_named(names[0])]).errors.values())
+        check_gone(node.route.batch([links.delete_named(names[0])]).errors.values())
     elif names:
-        _check_gone(node.route.batch([links.doom(name) for name in names]).errors.values())
-        _check_gone(node.route.batch([links.delete_doomed(names)]).errors.values())
+        check_gone(node.route.batch([links.doom(name) for name in names]).errors.values())
+        check_gone(node.route.batch([links.delete_doomed(names)]).errors.values())
 
 
-def _check_gone(errors: Iterable[NetlinkError]) -> None:
+def check_gone(errors: Iterable[NetlinkError]) -> None:
+    """Raises: the first of `errors`, of deleting links, that says more than that there is no such link."""
     for error in errors:
         if error.errno != errno.ENODEV:
             raise error

@@ -57,6 +57,19 @@ def add_address(index: int, name: str, address: Interface) -> Request:
     return Request(NEWADDR, CREATE, body, ("add address %s to %s", address, name))
 
 
+def add_next_hop(index: int, name: str, address: Address) -> Request:
+    """An address that holds on this link alone: the next hop of the other end."""
+    if address.version == 6:
+        body = _IFADDR.pack(AF_INET6, _LINK_LOCAL_LENGTH, _IFA_F_NODAD, _SCOPE_LINK, index) + _ADDRESS6
+        body += address.packed
+    else:
+        body = _IFADDR.pack(AF_INET, address.max_prefixlen, 0, _SCOPE_LINK, index) + _LOCAL4 + address.packed
+    return Request(NEWADDR, CREATE, body, ("add address %s to %s", address, name))
+
+
+_LINK_LOCAL_LENGTH = 64
+
+
 def delete_address(index: int, name: str, address: Interface) -> Request:
     """Take an address away."""
     body = _IFADDR.pack(family(address.version), address.network.prefixlen, 0, 0, index)
@@ -101,13 +114,17 @@ def parse_address(body: bytes) -> Interface | None:
     return None if made_by_kernel else IPv6Interface((packed, length))
 
 
-def _route(index: int, destination: Network | None, version: int, gateway: Address | None, onlink: bool) -> bytes:
+def _route(
+    index: int, destination: Network | None, version: int, gateway: Address | None, onlink: bool, table: int = 0
+) -> bytes:
     length = destination.prefixlen if destination is not None else 0
     scope = _SCOPE_LINK if gateway is None and version == 4 else _SCOPE_UNIVERSE
     flags = _ONLINK if onlink else 0
     body = _RTMSG.pack(
-        family(version), length, 0, 0, _TABLE_MAIN, _PROTO_STATIC, scope, _TYPE_UNICAST, flags
+        family(version), length, 0, 0, 0 if table else _TABLE_MAIN, _PROTO_STATIC, scope, _TYPE_UNICAST, flags
     ) + netlink.u32(RTA_OIF, index)  # fmt: skip
+    if table:
+        body += netlink.u32(RTA_TABLE, table)
     if destination is not None and length:
         body += netlink.attr(RTA_DST, destination.network_address.packed)
     if gateway is not None:
@@ -122,11 +139,11 @@ def _onlink(gateway: Address | None, addresses: Iterable[Interface]) -> bool:
     return not any(a.version == gateway.version and gateway in a.network for a in addresses)
 
 
-def add_route(index: int, name: str, route: Route, addresses: Iterable[Interface]) -> Request:
-    """A route over the link."""
+def add_route(index: int, name: str, route: Route, addresses: Iterable[Interface], table: int = 0) -> Request:
+    """A route over the link, in the main table or in another."""
     destination = route.destination
     onlink = _onlink(route.gateway, addresses)
-    body = _route(index, destination, destination.version, route.gateway, onlink)
+    body = _route(index, destination, destination.version, route.gateway, onlink, table)
     return Request(NEWROUTE, CREATE, body, ("add route to %s over %s", destination, name))
 
 

@@ -3,24 +3,27 @@
 import errno
 import os
 
-from podnet_kni_server.datapath import links, netlink
+from podnet_kni_server.datapath import links, netlink, observe
 from podnet_kni_server.datapath.channel import NETFILTER, Channel, Request
 from podnet_kni_server.datapath.errors import NetlinkError
 from podnet_kni_server.datapath.worker import Worker
 
 _LOWER = 100
 """Index of the veth that the other kinds are put upon."""
+BRIDGE_VLAN = "bridge-vlan"
 _VLAN_ID, _VRF_TABLE, _VXLAN_ID = 1, 1, 1
 _UPON_LOWER = ("macvlan", "ipvlan", "macvtap", "vlan")
 _PLAIN = ("veth", "bridge", "dummy", "bond", "vxlan", "vrf")
 
 
 def probe(worker: Worker) -> dict[str, str]:
-    """Kind -> "" or why not. Besides link kinds: tap (a device file), nftables (anti-spoofing)."""
+    """Kind -> "" or why not. Besides link kinds: tap (a device file), nftables (anti-spoofing), bridge-vlan (a
+    bridge that filters VLANs)."""
     with worker.scratch():
         channel = Channel()
         try:
             answers = {kind: _try(channel, kind) for kind in (*_PLAIN, *_UPON_LOWER)}
+            answers[BRIDGE_VLAN] = _try_filtering(channel)
         finally:
             channel.close()
         answers["nftables"] = _try_nftables()
@@ -46,6 +49,16 @@ def _try(channel: Channel, kind: str) -> str:
     if kind in _UPON_LOWER:
         channel.run(links.delete_named(f"x{kind}"))  # a link with a macvlan takes no ipvlan
     return ""
+
+
+def _try_filtering(channel: Channel) -> str:
+    data = links.bridge_data() + netlink.u8(links.BR_VLAN_FILTERING, 1)
+    try:
+        channel.run(links.make("xfilter", "bridge", data))
+    except NetlinkError as error:
+        return "kernel lacks bridge VLAN filtering" if error.errno == errno.EOPNOTSUPP else str(error)
+    made = observe.list_links(channel)["xfilter"]
+    return "" if links.filters_vlans(made.data) else "kernel lacks bridge VLAN filtering"
 
 
 def _try_nftables() -> str:

@@ -1,7 +1,7 @@
 """rtnetlink requests about links: make, set, delete, read. Pure; numbers of include/uapi/linux/if_link.h."""
 
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 from podnet_kni_server.datapath import netlink
@@ -114,28 +114,99 @@ def set_port(link: Link, host: int) -> Request:
     return Request(NEWLINK, netlink.REQUEST, header(host) + info, what)
 
 
+def set_vlan(link: Link, host: int) -> list[Request]:
+    """The port `host` in the access VLAN of `link` and in no other (linux/if_bridge.h): frames without a tag."""
+    what = ("put %s into VLAN %s", link.name, link.vlan)
+    clear = set_vlans(host, ((_FIRST_VLAN, _RANGE_BEGIN), (_LAST_VLAN, _RANGE_END)), what, kind=DELLINK)
+    return [clear, set_vlans(host, ((link.vlan, ACCESS_VLAN),), what)]
+
+
+def set_vlans(
+    index: int,
+    vlans: Iterable[tuple[int, int]],
+    what: tuple[object, ...],
+    *,
+    kind: int = NEWLINK,
+    of_bridge: bool = False,
+) -> Request:
+    """Add VLANs with their flags to a port, or to the bridge itself; `kind` DELLINK: take them away."""
+    flags = netlink.u16(_BRIDGE_FLAGS, _BRIDGE_FLAGS_SELF) if of_bridge else b""
+    infos = (netlink.attr(_BRIDGE_VLAN_INFO, _VLAN_INFO.pack(mark, vid)) for vid, mark in vlans)
+    family = header(index, family=_AF_BRIDGE)
+    number = _SETLINK if kind == NEWLINK else kind
+    return Request(number, netlink.REQUEST, family + netlink.nested(AF_SPEC, flags, *infos), what)
+
+
+def get_vlans() -> Request:
+    """Read the VLANs of all bridges and ports."""
+    body = header(family=_AF_BRIDGE) + netlink.u32(EXT_MASK, _EXT_VLANS)
+    return Request(GETLINK, netlink.DUMP, body, ("list the VLANs of bridges",))
+
+
+def parse_vlans(body: bytes) -> tuple[int, dict[int, int]]:
+    """(index of the port, its VLANs with their flags) of what get_vlans gives."""
+    index: int = _HEADER.unpack_from(body)[2]
+    spec = netlink.attributes(body, 16).get(AF_SPEC, b"")
+    return index, {
+        vid: flags for kind, value in netlink.each(spec) if kind == _BRIDGE_VLAN_INFO
+        for flags, vid in (_VLAN_INFO.unpack_from(value),)
+    }  # fmt: skip
+
+
+TAGGED_VLAN, ACCESS_VLAN = 0, 2 | 4
+"""Flags of a VLAN of a port: none; or BRIDGE_VLAN_INFO_PVID and _UNTAGGED."""
+_RANGE_BEGIN, _RANGE_END = 8, 16
+_FIRST_VLAN, _LAST_VLAN = 1, 4094
+_SETLINK, _AF_BRIDGE, _EXT_VLANS = 19, 7, 1 << 1
+_BRIDGE_FLAGS, _BRIDGE_VLAN_INFO, _BRIDGE_FLAGS_SELF = 0, 2, 2
+_VLAN_INFO = struct.Struct("=HH")
+
+
 def make_macvlan(link: Link, pod: int, uplink: int, netns: int) -> Request:
     """A macvlan on `uplink`, made inside the namespace by a message on the node's side."""
-    mode = netlink.u32(_MACVLAN_MODE, _MACVLAN_MODES[link.mode])
+    return make_upon(link, pod, uplink, netns, "macvlan", macvlan_data(link.mode))
+
+
+def macvlan_data(mode: str) -> bytes:
+    """Attributes of a macvlan or macvtap."""
+    return netlink.u32(_MACVLAN_MODE, _MACVLAN_MODES[mode])
+
+
+def ipvlan_data(mode: str) -> bytes:
+    """Attributes of an ipvlan."""
+    return netlink.u16(_IPVLAN_MODE, _IPVLAN_MODES[mode])
+
+
+def vlan_data(vid: int) -> bytes:
+    """Attributes of a VLAN device."""
+    return netlink.u16(_VLAN_ID, vid)
+
+
+_IPVLAN_MODE, _VLAN_ID = 1, 1
+_IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
+
+
+def make_upon(link: Link, pod: int, lower: int, netns: int, kind: str, data: bytes) -> Request:
+    """A link of `kind` upon `lower` of the node, made inside the namespace by a message on the node's side."""
     body = (
         header(pod),
         netlink.text(IFNAME, link.name),
-        netlink.attr(ADDRESS, mac_bytes(link.mac)),
-        netlink.u32(MTU, link.mtu),
-        netlink.u32(LINK, uplink),
+        netlink.attr(ADDRESS, mac_bytes(link.mac)) if link.mac else b"",
+        netlink.u32(MTU, link.mtu) if link.mtu else b"",
+        netlink.u32(LINK, lower),
         netlink.u32(GROUP, GROUP_POD),
         netlink.u32(NET_NS_FD, netns),
-        netlink.nested(LINKINFO, netlink.text(INFO_KIND, "macvlan"), netlink.nested(INFO_DATA, mode)),
+        netlink.nested(LINKINFO, netlink.text(INFO_KIND, kind), netlink.nested(INFO_DATA, data)),
     )
     return Request(NEWLINK, CREATE, b"".join(body), ("make %s on %s", link.name, link.master))
 
 
-def make(name: str, kind: str, data: bytes, *extra: bytes) -> Request:
-    """A link of `kind` on the node, marked as ours; `data` are the attributes of the kind."""
+def make(name: str, kind: str, data: bytes, *extra: bytes, group: int = GROUP_NODE) -> Request:
+    """A link of `kind`, marked as ours; `data` are the attributes of the kind."""
     body = (
         header(),
         netlink.text(IFNAME, name),
-        netlink.u32(GROUP, GROUP_NODE),
+        netlink.u32(GROUP, group),
         *extra,
         netlink.nested(LINKINFO, netlink.text(INFO_KIND, kind), netlink.nested(INFO_DATA, data)),
     )
@@ -181,6 +252,17 @@ def delete_doomed(names: Collection[str]) -> Request:
     return Request(DELLINK, netlink.REQUEST, body, ("delete %s", ", ".join(sorted(names))))
 
 
+def forwarding() -> bytes:
+    """The attribute with what IPv4 needs of the node's end of a routed link: forwarding, no redirects (two Pods are
+    never neighbours of each other), and no frame from an address that is not routed there."""
+    conf = (netlink.u32(_FORWARDING, 1), netlink.u32(_SEND_REDIRECTS, 0), netlink.u32(_RP_FILTER, 1))
+    return netlink.nested(AF_SPEC, netlink.nested(_AF_INET, netlink.nested(_INET_CONF, *conf)))
+
+
+_AF_INET, _INET_CONF = 2, 1
+_FORWARDING, _SEND_REDIRECTS, _RP_FILTER = 1, 6, 8
+
+
 def get(index: int, name: str) -> Request:
     """Read one link."""
     body = header(index) + _SKIP_STATS
@@ -211,6 +293,14 @@ def vxlan_data(vni: int, port: int, local: IPv4Address | IPv6Address) -> bytes:
 
 
 VXLAN_ID, VXLAN_LOCAL, VXLAN_LEARNING, VXLAN_PORT, VXLAN_LOCAL6 = 1, 4, 7, 15, 17
+
+
+def filters_vlans(data: bytes) -> bool:
+    """Whether a bridge with these attributes filters VLANs."""
+    return netlink.number(netlink.attributes(data).get(BR_VLAN_FILTERING, b"")) == 1
+
+
+BR_VLAN_FILTERING = 7
 
 
 def bridge_data() -> bytes:

@@ -9,7 +9,7 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
 
-from podnet_kni_server.details import Detail, DhcpRecord, Extras, HostDeviceDetail
+from podnet_kni_server.details import Detail, Device, DhcpRecord, Extras, HostDeviceDetail, Senders
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -59,13 +59,18 @@ class Link:
     default_gateways: tuple[Address, ...] = ()
     """The default route of that family leads here; it replaces the one that the Pod has, e.g. through eth0."""
     mode: str = "bridge"
-    """Of a macvlan: bridge, private, vepa or passthru."""
+    """Of a macvlan or macvtap: bridge, private, vepa or passthru; of an ipvlan: l2, l3 or l3s."""
     hairpin: bool = False
     """veth: whether a frame may leave through the port where it came in."""
     isolated: bool = False
     """veth: whether the port talks only to ports that are not isolated."""
     anti_spoof: bool = False
     """veth: whether frames with another source MAC or IP address than the link's own are dropped."""
+    vlan: int = 0
+    """veth and tap: access VLAN of the port on a bridge that filters VLANs; 0: what the bridge gives. vlan: its
+    identifier."""
+    senders: Senders | None = None
+    """veth: who may send through the port instead of the link's own MAC address and addresses."""
     dhcp: DhcpRecord | None = None
     """Whether an address comes by DHCP once the link is there; composite sees to it."""
     detail: Detail | None = None
@@ -88,6 +93,8 @@ class Observed:
     kind: str = ""
     host_ifindex: int = 0
     """veth: index of the host end; macvlan: of the uplink."""
+    device: Device | None = None
+    """The character device that containers need for it."""
     gateways: tuple[Address, ...] = ()
     """What plugins gave; podnet's own gateways are in the plan."""
     nameservers: tuple[str, ...] = ()
@@ -95,13 +102,34 @@ class Observed:
 
 
 @dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that is not as it was made: somebody or something else changed it."""
+
+    what: str
+    """As in "net1 is down"; on the node with the name of the link that it is about."""
+    repaired: bool = True
+    why: str = ""
+    """What keeps it from being repaired."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """What a look at a Pod's links gave: `outside` are addresses by link that came from elsewhere (SLAAC), without
+    those that are tentative, deprecated, temporary or hold on the link only."""
+
+    findings: tuple[Finding, ...] = ()
+    outside: dict[str, tuple[Interface, ...]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class NodeLink:
     """What a network needs on the node before Pods attach."""
 
-    kind: Literal["bridge", "vxlan", "uplink", "device", "functions", "none"]
+    kind: Literal["bridge", "vxlan", "uplink", "device", "functions", "routed", "none"]
     name: str
     """Of the bridge, or of the uplink where a network needs nothing else (macvlan); functions: of the physical
-    function; none: of the NetworkConfig, for what needs nothing on the node but its kernel."""
+    function; routed, none: of the NetworkConfig. routed: the node has to forward; none: it needs nothing but
+    its kernel."""
     vxlan_name: str = ""
     vni: int = 0
     port: int = 4789
@@ -110,7 +138,18 @@ class NodeLink:
     peers: frozenset[Address] = frozenset()
     """vxlan: the other nodes' addresses; unknown destinations are flooded to all of them."""
     uplink: str = ""
-    """bridge: interface that becomes a port of it; empty: the network ends at the node."""
+    """bridge: interface that becomes a port of it; empty: the network ends at the node. routed: interface on
+    which the node answers for the Pods."""
+    parent: str = ""
+    """bridge: the uplink is a VLAN of this interface, and is made where it is missing."""
+    vid: int = 0
+    """The identifier of that VLAN."""
+    vlan: int = 0
+    """bridge: access VLAN of the network on a bridge that filters VLANs; the uplink carries it tagged."""
+    use: str = ""
+    """uplink: what the network makes of it, e.g. "ipvlan l2"; the kernel lets an interface have one use only."""
+    versions: tuple[int, ...] = ()
+    """routed: families that the node has to forward."""
     mtu: int = 0
     """0: the uplink's; vxlan: the underlay's less 50 (IPv4) or 70 (IPv6)."""
     gateways: tuple[Interface, ...] = ()
@@ -133,7 +172,15 @@ class NodeLink:
             return "/".join(("device", self.device.name, self.device.mac, self.device.pci_address))
         if self.kind == "functions":
             return f"functions/{self.name}"
-        return self.name if self.kind in ("bridge", "vxlan") else "/".join((self.name, *self.needs))
+        if self.kind in ("bridge", "vxlan"):
+            return f"{self.name}/{self.vlan}" if self.vlan else self.name
+        return "/".join(word for word in (self.name, *self.needs, self.use) if word)
+
+    @property
+    def names(self) -> set[str]:
+        """Links of the node that it depends on."""
+        own = "" if self.kind in ("routed", "none") else self.name
+        return {name for name in (own, self.uplink, self.vxlan_name, self.parent) if name}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,6 +83,17 @@ def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
     return found
 
 
+def each(data: bytes, at: int = 0) -> Iterator[tuple[int, bytes]]:
+    """(type, value) of every attribute, also of types that come more than once."""
+    end = len(data)
+    while at + 4 <= end:
+        size, kind = _ATTR.unpack_from(data, at)
+        if size < 4 or at + size > end:
+            return
+        yield kind & TYPE_MASK, data[at + 4 : at + size]
+        at += (size + 3) & ~3
+
+
 def pick(data: bytes, at: int, wanted: frozenset[int]) -> dict[int, bytes]:
     """Like attributes(), but only those of the `wanted` types, and no further than the last of them."""
     found: dict[int, bytes] = {}

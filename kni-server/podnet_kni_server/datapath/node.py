@@ -1,16 +1,17 @@
-"""What networks need on the node: bridges, VXLAN devices, uplinks, gateways. Runs in the worker's thread.
+"""What networks need on the node: bridges, VXLAN and VLAN devices, uplinks, gateways. Runs in the worker's thread.
 
 ensure() may be called at any time and as often as one likes: it compares with the kernel and corrects. What
 is ours carries GROUP_NODE; a bridge that somebody else made is used and never changed nor deleted.
 """
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 
 from podnet_api import reasons
 
-from podnet_kni_server.datapath import fdb, forward, inet, links, nat, netlink, observe, spoof
+from podnet_kni_server.datapath import fdb, forward, inet, links, nat, netlink, observe, routing, spoof, vlans
 from podnet_kni_server.datapath.channel import Channel
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.model import Interface, NodeLink, NodeLinkState
@@ -28,18 +29,22 @@ BRIDGING = ("bridge", "vxlan")
 def ensure(channel: Channel, wanted: Sequence[NodeLink], kinds: Mapping[str, str]) -> dict[str, NodeLinkState]:
     """See interface.Datapath.ensure_node; `kinds` is what Datapath.kinds answers, as far as links need it."""
     no_guard = _problem(spoof.install) if any(link.kind in BRIDGING for link in wanted) else None
-    no_way = _problem(lambda: forward.install({link.name for link in wanted if link.kind in BRIDGING}))
+    ways = {link.name for link in wanted if link.kind in BRIDGING}
+    routed = any(link.kind == "routed" for link in wanted)
+    no_way = _problem(lambda: forward.install(ways | forward.ROUTED if routed else ways))
     no_nat = _problem(lambda: nat.install(wanted))
     states: dict[str, NodeLinkState] = {}
+    uses: dict[str, str] = {}
     for link in wanted:
         try:
             _check_kernel(link, kinds)
-            mtu = _ensure_one(channel, link)
+            _check_use(link, uses)
+            mtu = _ensure_one(channel, link, _gateways(link.name, wanted))
             if link.anti_spoof and no_guard:
                 raise no_guard
             if link.masquerade and no_nat:
                 raise no_nat
-            if link.kind in BRIDGING and no_way:
+            if link.kind in (*BRIDGING, "routed") and no_way:
                 raise no_way
         except DatapathError as error:
             states[link.key] = NodeLinkState(False, error.reason, str(error))
@@ -56,6 +61,20 @@ def _check_kernel(link: NodeLink, kinds: Mapping[str, str]) -> None:
         raise DatapathError(f"cannot set up {link.name}: {', '.join(lacking)}", reasons.KERNEL_LACKS)
 
 
+def _gateways(bridge: str, wanted: Sequence[NodeLink]) -> tuple[Interface, ...]:
+    """Those of all networks of one bridge."""
+    return tuple(dict.fromkeys(gateway for link in wanted if link.name == bridge for gateway in link.gateways))
+
+
+def _check_use(link: NodeLink, uses: dict[str, str]) -> None:
+    """Uplinks that are used already, by what is before `link` in the list. Two networks of one bridge share one."""
+    name, use = (link.parent or link.uplink, link.name) if link.kind == "bridge" else (link.name, link.use)
+    if link.parent or not name or not use:
+        return
+    if uses.setdefault(name, use) != use:
+        raise DatapathError(f"cannot use {name} for {use}: another network uses it for {uses[name]}")
+
+
 def _problem(step: Callable[[], None]) -> DatapathError | None:
     try:
         step()
@@ -64,19 +83,54 @@ def _problem(step: Callable[[], None]) -> DatapathError | None:
     return None
 
 
-def _ensure_one(channel: Channel, link: NodeLink) -> int:
+def _ensure_one(channel: Channel, link: NodeLink, gateways: tuple[Interface, ...]) -> int:
     """Set one network up and answer its MTU. Raises: DatapathError with the reason for its state."""
     present = observe.list_links(channel)
     if link.kind == "none":
         return link.mtu
+    if link.kind == "routed":
+        return _ensure_routed(link, present)
+    if link.parent:
+        return _ensure_vlan(channel, link, present)
     if link.kind == "uplink":
         return link.mtu or _running(present, link.name).mtu
     if link.kind == "vxlan":
         return _ensure_vxlan(channel, link, present)
+    return _ensure_ports(channel, link, present, gateways)
+
+
+def _ensure_ports(channel: Channel, link: NodeLink, present: Present, gateways: tuple[Interface, ...]) -> int:
+    """The bridge, and its uplink as a port."""
     uplink = present.get(link.uplink) if link.uplink else None
-    bridge, mtu = _ensure_bridge(channel, link, present, uplink.mtu if uplink else _USUAL_MTU)
+    whole = dataclasses.replace(link, gateways=gateways)
+    bridge, mtu = _ensure_bridge(channel, whole, present, uplink.mtu if uplink else _USUAL_MTU)
     if link.uplink:
         _enslave(channel, link, present, bridge)
+    if link.vlan:
+        vlans.ensure(channel, link, bridge, uplink.index if uplink else 0)
+    return mtu
+
+
+def _ensure_vlan(channel: Channel, link: NodeLink, present: Present) -> int:
+    """The VLAN of an uplink, and the bridge over it. One that somebody else made, under any name, is used."""
+    parent = _running(present, link.parent)
+    found = vlans.find(present, parent, link.vid)
+    if found is None and link.uplink in present:
+        raise DatapathError(f"cannot make {link.uplink}: another link has that name")
+    if found is None:
+        lower = netlink.u32(links.LINK, parent.index), links.no_link_local()
+        channel.run(links.make(link.uplink, "vlan", links.vlan_data(link.vid), *lower))
+        found = observe.list_links(channel)[link.uplink]
+    what = ("set up %s", found.name)
+    size = () if found.group != links.GROUP_NODE or found.mtu == parent.mtu else (netlink.u32(links.MTU, parent.mtu),)
+    if size or not found.up:
+        channel.run(links.change(found.index, what, *size, up=True))
+    return _ensure_ports(channel, dataclasses.replace(link, uplink=found.name), observe.list_links(channel), ())
+
+
+def _ensure_routed(link: NodeLink, present: Present) -> int:
+    mtu = link.mtu or (_running(present, link.uplink).mtu if link.uplink else 0)
+    routing.install(link.versions, link.uplink)
     return mtu
 
 
@@ -192,14 +246,15 @@ def _same_vxlan(found: observe.Seen, data: bytes) -> bool:
 
 
 def _remove_unwanted(channel: Channel, wanted: Sequence[NodeLink]) -> None:
-    """Delete bridges and VXLAN devices of ours that no network needs; a bridge with Pods on it stays whole."""
+    """Delete bridges, VXLAN and VLAN devices of ours that no network needs; a bridge with Pods on it stays whole."""
     present = observe.list_links(channel)
-    names = {link.name for link in wanted} | {link.vxlan_name for link in wanted}
+    names = {name for link in wanted for name in link.names}
     busy = {port.master for port in present.values() if links.ours(port.name, port.group)}
     for link in present.values():
         unwanted = link.group == links.GROUP_NODE and link.name not in names
         if unwanted and link.index not in busy and (link.kind == "bridge" or link.master not in busy):
             channel.run(links.delete(link.index, link.name))
+    vlans.remove_unwanted(channel, present, {(link.name, link.vlan) for link in wanted if link.kind == "bridge"})
 
 
 def _random_mac() -> bytes:

@@ -125,6 +125,7 @@ def confirm(wanted: Link, index: int, lower: int, body: bytes, addresses: Sequen
         found_index == index
         and flags & links.IFF_UP
         and wanted.mtu
+        and wanted.mac
         and len(own) == len(wanted.addresses)
         and all(part in body for part in links.marks(wanted, lower))
         and all(any(inet.is_address(one, address) for one in own) for address in wanted.addresses)

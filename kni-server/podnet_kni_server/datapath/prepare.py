@@ -29,7 +29,7 @@ class Prepared:
 
 def prepare(todo: list[Link]) -> Prepared:
     """Choose indices and pack messages. Pure but for the choice."""
-    indices = [(_draw(), _draw()) for _ in todo]
+    indices = [(draw(), draw()) for _ in todo]
     guarded = [link for link in todo if link.anti_spoof and link.kind == "veth"]
     settings: list[Request] = []
     for link, (_, index) in zip(todo, indices, strict=True):
@@ -42,5 +42,6 @@ def prepare(todo: list[Link]) -> Prepared:
     return Prepared(todo, indices, guarded, spoof.guard(guarded) if guarded else [], settings, reads)
 
 
-def _draw() -> int:
+def draw() -> int:
+    """An index for a new link."""
     return _FIRST_INDEX + random.getrandbits(_INDEX_BITS)

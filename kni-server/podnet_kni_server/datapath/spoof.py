@@ -7,13 +7,15 @@ nothing: what fails, fails closed. Pure but for install().
 
 import struct
 import subprocess
+from collections.abc import Sequence
+from ipaddress import ip_interface
 
 from podnet_api import reasons
 
 from podnet_kni_server.datapath import links, netlink
 from podnet_kni_server.datapath.channel import Request
 from podnet_kni_server.datapath.errors import DatapathError
-from podnet_kni_server.datapath.model import Link
+from podnet_kni_server.datapath.model import Interface, Link
 
 TABLE = "podnet"
 SET4, SET6 = "from4", "from6"
@@ -46,7 +48,7 @@ table bridge {TABLE} {{
 """
 
 _SUBSYSTEM = 10
-_NEW_ELEMENTS, _DELETE_ELEMENTS = _SUBSYSTEM << 8 | 12, _SUBSYSTEM << 8 | 14
+_NEW_ELEMENTS, _GET_ELEMENTS, _DELETE_ELEMENTS = (_SUBSYSTEM << 8 | kind for kind in (12, 13, 14))
 _BATCH_BEGIN, _BATCH_END = 16, 17
 _FAMILY_BRIDGE = 7
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
@@ -66,11 +68,24 @@ def link_local(mac: bytes) -> bytes:
 
 def keys(link: Link) -> tuple[list[bytes], list[bytes]]:
     """Keys of the link's elements in the IPv4 and in the IPv6 set; each part is padded to four bytes."""
-    mac = links.mac_bytes(link.mac)
-    port = link.host_name.encode().ljust(16, b"\0") + mac + b"\0\0"
-    four = [port + address.packed for address in link.addresses if address.version == 4]
+    if link.senders is None:
+        return _keys(link.host_name, link.mac, link.addresses)
+    four: list[bytes] = []
+    six: list[bytes] = []
+    addresses = [ip_interface(text) for text in link.senders.addresses]
+    for mac in link.senders.macs:
+        own = _keys(link.host_name, mac, addresses)
+        four += own[0]
+        six += own[1]
+    return four, six
+
+
+def _keys(host_name: str, mac_text: str, addresses: Sequence[Interface]) -> tuple[list[bytes], list[bytes]]:
+    mac = links.mac_bytes(mac_text)
+    port = host_name.encode().ljust(16, b"\0") + mac + b"\0\0"
+    four = [port + address.packed for address in addresses if address.version == 4]
     six = {_UNSPECIFIED, link_local(mac)}  # a node may probe for duplicates, and speaks MLD and NDP link-locally
-    six.update(address.packed for address in link.addresses if address.version == 6)
+    six.update(address.packed for address in addresses if address.version == 6)
     return four, [port + packed for packed in sorted(six)]
 
 
@@ -97,6 +112,13 @@ def guard(guarded: list[Link]) -> list[Request]:
     names = ", ".join(link.name for link in guarded)
     what = ("allow the addresses of %s (anti-spoofing)", names)
     return [*_transaction(_NEW_ELEMENTS, netlink.CREATE, four, six, what)]
+
+
+def present(link: Link) -> list[Request]:
+    """Questions for the link's elements, outside of any transaction: refused with ENOENT when one is missing."""
+    what = ("find the addresses of %s (anti-spoofing)", link.name)
+    pairs = zip((_PREFIX4, _PREFIX6), keys(link), strict=True)
+    return [_elements(_GET_ELEMENTS, 0, prefix, own, what) for prefix, own in pairs if own]
 
 
 def release(guarded: list[Link]) -> list[Request]:

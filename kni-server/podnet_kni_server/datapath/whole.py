@@ -2,7 +2,8 @@
 
 Links of the batch kinds that follow each other are made together by attach.py: the usual Pod has nothing
 else, and pays nothing for the rest of this module. Any other kind is made by its maker and then set up
-here; extras come last, when every link stands.
+here; extras come last, when every link stands. A link that is under a bond already has the bond's MAC address
+and MTU: it is left as it is.
 """
 
 import contextlib
@@ -10,9 +11,10 @@ import dataclasses
 import errno
 import functools
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 
-from podnet_kni_server.datapath import attach, inet, links, observe
+from podnet_kni_server.datapath import attach, chardev, guest, inet, links, observe
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.extras import EXTRAS
@@ -20,6 +22,7 @@ from podnet_kni_server.datapath.makers import MAKERS
 from podnet_kni_server.datapath.makers.maker import Maker
 from podnet_kni_server.datapath.model import Link, Observed
 from podnet_kni_server.datapath.worker import Pod
+from podnet_kni_server.details import UserspaceDetail
 
 BATCH = frozenset(("veth", "macvlan"))
 """Kinds that attach.py makes."""
@@ -32,6 +35,7 @@ class _Made:
     node: Node
     pod: Pod
     before: frozenset[str]
+    bonded: dict[str, observe.Seen] = dataclasses.field(default_factory=dict)
     undo: list[Callable[[], object]] = dataclasses.field(default_factory=list)
 
     def is_new(self, link: Link) -> bool:
@@ -43,7 +47,8 @@ def attach_all(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
     """See interface.Datapath.attach."""
     if all(link.kind in BATCH and link.extras is None for link in wanted):
         return attach.attach(node, pod, wanted)
-    made = _Made(node, pod, frozenset(observe.list_links(pod.channel)))
+    present = observe.list_links(pod.channel)
+    made = _Made(node, pod, frozenset(_there(wanted, present)), _bonded(present))
     try:
         observed = [one for group in _groups(wanted) for one in _attach_group(made, group)]
         for link in wanted:
@@ -54,6 +59,20 @@ def attach_all(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
             with contextlib.suppress(DatapathError):
                 step()
         raise
+
+
+def _there(wanted: Sequence[Link], present: dict[str, observe.Seen]) -> Iterator[str]:
+    for link in wanted:
+        shared = isinstance(link.detail, UserspaceDetail) and os.path.exists(link.detail.directory)
+        if shared or link.name in present:
+            yield link.name
+
+
+def _bonded(present: dict[str, observe.Seen]) -> dict[str, observe.Seen]:
+    """Links of ours that are under a bond of ours."""
+    own = [one for one in present.values() if one.group == links.GROUP_POD]
+    bonds = {one.index for one in own if one.kind == "bond"}
+    return {one.name: one for one in own if one.master in bonds}
 
 
 def _groups(wanted: Sequence[Link]) -> Iterator[list[Link]]:
@@ -68,21 +87,32 @@ def _groups(wanted: Sequence[Link]) -> Iterator[list[Link]]:
 def _attach_group(made: _Made, group: list[Link]) -> list[Observed]:
     if group[0].kind not in BATCH:
         return [_attach_one(made, group[0])]
-    observed = attach.attach(made.node, made.pod, group)
-    new = [link for link in group if made.is_new(link)]
+    todo = [link for link in group if link.name not in made.bonded]
+    found = {one.name: one for one in attach.attach(made.node, made.pod, todo)} if todo else {}
+    new = [link for link in todo if made.is_new(link)]
     made.undo.append(lambda: attach.detach(made.node, made.pod.channel, new))
-    return observed
+    return [found.get(link.name) or _under_bond(made, link) for link in group]
+
+
+def _under_bond(made: _Made, link: Link) -> Observed:
+    """As it is without the bond."""
+    found = observe.put_together(made.bonded[link.name], {})
+    return dataclasses.replace(found, mac=link.mac or found.mac, mtu=link.mtu or found.mtu)
 
 
 def _attach_one(made: _Made, link: Link) -> Observed:
+    if link.name in made.bonded:
+        return _under_bond(made, link)
     maker = _maker(link)
     if made.is_new(link):
         made.undo.append(lambda: maker.remove(made.node, made.pod, link))
     index = maker.make(made.node, made.pod, link)
     if not index:
         return Observed(link.name, link.mac, link.mtu, True, link.addresses, kind=link.kind)
-    _settle(made, link, index)
-    return _read_back(made.pod, link, maker)
+    own = guest.own(link)
+    _settle(made, own, index)
+    found = guest.reported(link, _read_back(made.pod, own, maker))
+    return dataclasses.replace(found, device=chardev.device(made.pod, link, index))
 
 
 def _maker(link: Link) -> Maker:
@@ -95,19 +125,25 @@ def _maker(link: Link) -> Maker:
 def _settle(made: _Made, link: Link, index: int) -> None:
     """Set a link up that is there: addresses, routes, default routes. What it has already stays."""
     pod = made.pod
-    if any(address.version == 6 for address in link.addresses):
-        # Runtimes switch IPv6 off in a Pod's namespace when the cluster has none.
-        pod.sysctl(f"net/ipv6/conf/{link.name}/disable_ipv6", "0")
-    held = observe.parse_addresses(pod.channel.dump(inet.get_addresses())).get(index, [])
-    first = [links.set_up(index, link.name)]
-    first += [inet.add_address(index, link.name, a) for a in link.addresses if a not in held]
+    _address(pod, link, index)
     routes = [inet.add_route(index, link.name, route, link.addresses) for route in link.routes]
     defaults = attach.replace_defaults(pod, [(index, link, gateway) for gateway in link.default_gateways], made.undo)
-    pod.channel.run(*first)
     for error in pod.channel.batch(routes).errors.values():
         if error.errno != errno.EEXIST:
             raise error
     pod.channel.run(*defaults)
+
+
+def _address(pod: Pod, link: Link, index: int) -> None:
+    held = observe.parse_addresses(pod.channel.dump(inet.get_addresses())).get(index, [])
+    first = [links.set_up(index, link.name)]
+    first += [inet.add_address(index, link.name, a) for a in link.addresses if a not in held]
+    answer = pod.channel.batch(first)
+    if any(error.errno == errno.EACCES for error in answer.errors.values()):
+        # Runtimes switch IPv6 off in a Pod's namespace when the cluster has none.
+        pod.sysctl(f"net/ipv6/conf/{link.name}/disable_ipv6", "0")
+        answer = pod.channel.batch([first[place] for place in sorted(answer.errors)])
+    answer.check()
 
 
 def _read_back(pod: Pod, link: Link, maker: Maker) -> Observed:

@@ -6,7 +6,22 @@ from collections.abc import Mapping
 
 from podnet_api import kni
 
-from podnet_kni_server.kinds import bridge, cni, hostdevice, macvlan, sriov, vxlan
+from podnet_kni_server.kinds import (
+    bond,
+    bridge,
+    cni,
+    hostdevice,
+    ipvlan,
+    macvlan,
+    macvtap,
+    routed,
+    sriov,
+    tap,
+    userspace,
+    vlan,
+    vrf,
+    vxlan,
+)
 from podnet_kni_server.kinds.kind import Kind
 
 KINDS: Mapping[str, Kind] = {
@@ -15,6 +30,14 @@ KINDS: Mapping[str, Kind] = {
     "hostDevice": hostdevice.KIND,
     "sriov": sriov.KIND,
     "vxlan": vxlan.KIND,
+    "vlan": vlan.KIND,
+    "ipvlan": ipvlan.KIND,
+    "routed": routed.KIND,
+    "tap": tap.KIND,
+    "macvtap": macvtap.KIND,
+    "bond": bond.KIND,
+    "vrf": vrf.KIND,
+    "userspace": userspace.KIND,
     "macvlan": macvlan.KIND,
 }
 _FIELDS = {"hostDevice": "host_device"}

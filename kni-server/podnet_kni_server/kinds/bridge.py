@@ -27,12 +27,13 @@ def bridge_name(config: kni.NetworkConfig) -> str:
 def _shape(sandbox: Sandbox, request: Request) -> Shape:
     spec = request.config.spec.bridge or kni.Bridge()
     master = bridge_name(request.config)
-    return kind.veth(sandbox, request, master, hairpin=spec.hairpin, isolated=spec.port_isolation)
+    return kind.veth(sandbox, request, master, hairpin=spec.hairpin, isolated=spec.port_isolation, vlan=spec.vlan)
 
 
 def _node(config: kni.NetworkConfig, local: pools.Address | None, peers: Iterable[pools.Address]) -> model.NodeLink:
     spec = config.spec
     gateways = _gateways(config)
+    vlan = spec.bridge.vlan if spec.bridge else 0
     return model.NodeLink(
         kind="bridge",
         name=bridge_name(config),
@@ -41,6 +42,8 @@ def _node(config: kni.NetworkConfig, local: pools.Address | None, peers: Iterabl
         gateways=gateways,
         masquerade=tuple(g.network for g in gateways) if spec.bridge and spec.bridge.ip_masq else (),
         anti_spoof=spec.anti_spoof,
+        vlan=vlan,
+        needs=("bridge-vlan",) if vlan else (),
     )
 
 

@@ -6,6 +6,7 @@ shape a Pod's link has (``shape``), what the node needs before (``node``), and h
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
@@ -52,9 +53,12 @@ class Shape:
     hairpin: bool = False
     isolated: bool = False
     anti_spoof: bool = False
+    vlan: int = 0
     detail: Detail | None = None
     gateways: tuple[pools.Address, ...] = ()
-    """Next hops in place of the gateways of the ranges."""
+    """Next hops in place of the gateways of the ranges, also for routes that name none."""
+    single: bool = False
+    """Whether addresses have no subnet on the link: the subnet is routed through the next hop like the rest."""
     own_default: bool = False
     """Whether the kind sees to default routes itself; else they lead to the gateways."""
     own_mac: bool = True
@@ -82,9 +86,48 @@ class Kind:
     needs: tuple[str, ...] = ()
     extras: bool = True
     """Whether its links are the kernel's, so that extras can be put upon them."""
+    parts: Callable[[kni.NetworkConfig], tuple[str, ...]] = lambda config: ()
+    """Interfaces of the same Pod, of earlier entries of its list, that the link is made of."""
+    bare_parts: bool = False
+    """Whether these have no addresses of their own then."""
 
 
-def veth(sandbox: Sandbox, request: Request, master: str, *, hairpin: bool = False, isolated: bool = False) -> Shape:
+LINKS = 4096
+"""For kinds without a limit in the kernel: more than this no node runs."""
+
+
+def plenty(config: kni.NetworkConfig) -> int:
+    """The capacity of a kind without a limit."""
+    return LINKS
+
+
+def nothing_on_node(
+    config: kni.NetworkConfig, local: pools.Address | None, peers: Iterable[pools.Address]
+) -> model.NodeLink:
+    """What a kind needs on the node that lives in the Pod alone."""
+    return model.NodeLink(kind="none", name=config.metadata.name, mtu=config.spec.mtu or 0)
+
+
+_HOPS = ipaddress.ip_network("169.254.192.0/18")
+_HOP6 = ipaddress.ip_address("fe80::1")
+
+
+def next_hops(config: kni.NetworkConfig) -> tuple[pools.Address, ...]:
+    """Next hops on a link that has no subnet: link-local addresses (RFC 3927, RFC 4291). That of IPv4 is the
+    network's own, as a Pod with two such networks has one table of routes for both."""
+    drawn = int(pools.pool_hash(config.metadata.name), 16) % (_HOPS.num_addresses - 2)
+    return _HOPS.network_address + 1 + drawn, _HOP6
+
+
+def veth(
+    sandbox: Sandbox,
+    request: Request,
+    master: str,
+    *,
+    hairpin: bool = False,
+    isolated: bool = False,
+    vlan: int = 0,
+) -> Shape:
     """The shape of a port of ``master``, a bridge of the node."""
     return Shape(
         kind="veth",
@@ -92,6 +135,7 @@ def veth(sandbox: Sandbox, request: Request, master: str, *, hairpin: bool = Fal
         master=master,
         hairpin=hairpin,
         isolated=isolated,
+        vlan=vlan,
         anti_spoof=request.config.spec.anti_spoof,
     )
 

@@ -40,4 +40,4 @@ def _capacity(config: kni.NetworkConfig) -> int:
     return bridge.PORTS - 1
 
 
-KIND = Kind(_shape, _node, _capacity, takes=kind.COMMON | kind.EXTRAS)
+KIND = Kind(_shape, _node, _capacity, takes=kind.COMMON | kind.EXTRAS, needs=("vxlan",))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from podnet_api import core, multinetwork, names, reasons
 from podnet_api.meta import ObjectMeta
-from podnet_kni_server import node_status
+from podnet_kni_server import kinds, node_status
 from podnet_kni_server.datapath.model import NodeLinkState
 from podnet_tests.kni_world import network_config, pod_network
 
@@ -36,8 +36,13 @@ def entry(network: multinetwork.PodNetwork, state: NodeLinkState | None, **spec:
     ],
 )
 def test_the_first_obstacle_is_named(
-    network: multinetwork.PodNetwork, state: NodeLinkState | None, spec: dict[str, Any], reason: str
+    network: multinetwork.PodNetwork,
+    state: NodeLinkState | None,
+    spec: dict[str, Any],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(kinds, "KINDS", {key: kind for key, kind in kinds.KINDS.items() if key != "vrf"})
     made = entry(network, state, **spec)
     assert (made.reason, made.ready) == (reason, reason == reasons.READY)
     assert made.ready or made.message

@@ -41,7 +41,10 @@ def test_the_default_network_is_the_clusters(world: World) -> None:
         ([{"podNetworkName": "blue", "colour": 1}], reasons.INVALID_NETWORKS, "[0].colour"),
     ],
 )
-def test_what_is_missing_is_named(world: World, entries: list[Any], reason: str, words: str) -> None:
+def test_what_is_missing_is_named(
+    world: World, entries: list[Any], reason: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds, "KINDS", {key: kind for key, kind in kinds.KINDS.items() if key != "vrf"})
     world.add(network_config("off"), pod_network("off", enabled=False))
     world.add(network_config("foreign"), pod_network("foreign", provider="example.com/x"))
     world.networks["hollow"] = pod_network("hollow", "nowhere")

@@ -137,7 +137,7 @@ def test_the_kernels_own_words(capped: bool) -> None:
 
 
 def test_announcements() -> None:
-    arp, advertisement = announce.frames(LINK)
+    arp, advertisement = announce.frames(LINK, bytes.fromhex(LINK.mac.replace(":", "")))
     assert arp[:42] == _bytes(
         "ffffffffffff 020000000005 0806 0001 0800 06 04 0001 020000000005 0a010005 000000000000 0a010005"
     )

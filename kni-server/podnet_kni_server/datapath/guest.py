@@ -1,0 +1,28 @@
+"""Interfaces with a guest behind them: a virtual machine opens the device and has the addresses. Pure.
+
+The Pod's own link has none of what is the guest's, or the Pod's kernel would answer in its place.
+"""
+
+import dataclasses
+
+from podnet_kni_server.datapath.model import Link, Observed
+
+KINDS = frozenset(("tap", "macvtap"))
+"""The guest has the addresses, and sees to its routes."""
+_OWN_MAC = frozenset(("tap",))
+"""The guest has the MAC address too; the device has another, for they are two ends of one wire."""
+
+
+def own(link: Link) -> Link:
+    """What of `link` the link of the Pod itself has."""
+    if link.kind not in KINDS:
+        return link
+    mac = "" if link.kind in _OWN_MAC else link.mac
+    return dataclasses.replace(link, mac=mac, addresses=(), routes=(), default_gateways=())
+
+
+def reported(link: Link, found: Observed) -> Observed:
+    """`found` as the Pod's status is to tell it: with what the guest has."""
+    if link.kind not in KINDS:
+        return found
+    return dataclasses.replace(found, mac=link.mac or found.mac, addresses=link.addresses, kind=link.kind)
