@@ -35,12 +35,14 @@ from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.cni import node as cni_node
 from podnet_kni_server.composite import Composite
 from podnet_kni_server.datapath.kernel import KernelDatapath
+from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.hook import Hook
 from podnet_kni_server.leases import Holder, Leases
 from podnet_kni_server.node import NodeAgent
 from podnet_kni_server.nri import plugin, types
 from podnet_kni_server.objects import Objects
+from podnet_kni_server.podresources import Kubelet, kubelet
 from podnet_kni_server.probes import Probes
 from podnet_kni_server.records import Sandbox
 from podnet_kni_server.server import Server, Service
@@ -74,6 +76,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--cni-bin-dir", default="/opt/cni/bin", help="the node's CNI plugins; several with a colon")
     parser.add_argument("--cni-conf-dir", default="/etc/cni/net.d", help="the node's CNI configurations")
     parser.add_argument("--cni-cache-dir", default="/var/lib/kni/cni", help="the node's directory of CNI results")
+    parser.add_argument("--pod-resources-socket", default=kubelet.SOCKET, help="the kubelet's pod-resources API")
     parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
     parser.add_argument("--probes", default="127.0.0.1:10262", help="address of /healthz, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
@@ -105,7 +108,8 @@ class _Program:
         self._args = args
         self._tasks = tasks
         self._cni = cni_node.Node(args.host_root, args.cni_bin_dir, args.cni_conf_dir, args.cni_cache_dir)
-        self._datapath = Composite(KernelDatapath(), self._cni.plugins)
+        kernel = KernelDatapath(lent=Ledger(args.run_dir / "devices"), allocation=Kubelet(args.pod_resources_socket))
+        self._datapath = Composite(kernel, self._cni.plugins)
         self._objects = Objects(client, args.node_name)
         self._leases = Leases()
         self._blocks = Blocks(args.node_name, self._leases, self._objects, lambda: self._node.touch())
