@@ -43,7 +43,7 @@ class Executor:
         self._runner = runner
         self._cache = kept
         self._configurations = configurations
-        self._seconds = seconds
+        self.seconds = seconds
         self._busy: dict[str, int] = {}
         self._idle = asyncio.Condition()
 
@@ -223,7 +223,7 @@ class Executor:
                 "CNI_ARGS": request.arguments(asked),
             }
         text = {**request.document(network, plugin, asked, previous), **(extra or {})}
-        return await self._runner.call(plugin.type, command, variables, msgspec.json.encode(text), self._seconds)
+        return await self._runner.call(plugin.type, command, variables, msgspec.json.encode(text), self.seconds)
 
     @contextlib.asynccontextmanager
     async def _shared(self, name: str) -> AsyncIterator[None]:
