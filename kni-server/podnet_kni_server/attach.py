@@ -20,7 +20,7 @@ import msgspec
 from podnet_api import kni, pools
 from podnet_api.errors import PodnetError
 
-from podnet_kni_server import asked, plan
+from podnet_kni_server import asked, faultpoints, plan
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.interface import Datapath
@@ -143,11 +143,16 @@ class Core:
             pod_ips=list(sandbox.ips),
         )
         try:
+            faultpoints.reached("attach.begun")
             record = msgspec.structs.replace(record, interfaces=await self._interfaces(sandbox, requests))
+            faultpoints.reached("attach.leased")
             self._keep(record)
+            faultpoints.reached("attach.recorded")
             observed = await self._datapath.attach(netns, _links(record))
+            faultpoints.reached("attach.wired")
             record = _confirmed(record, observed)
             self._keep(record)
+            faultpoints.reached("attach.confirmed")
             for interface in record.interfaces:
                 holder = Holder(record.sandbox, interface.link.name, record.pod)
                 self._macs.adopt(interface.config, interface.link.mac, holder)
@@ -157,6 +162,7 @@ class Core:
             raise
         log.info("attached Pod %s: %s", record.pod, ", ".join(i.link.name for i in record.interfaces))
         self._hooks.attached(record)
+        faultpoints.reached("attach.said")
         self._hooks.counts()
         return record
 
@@ -198,15 +204,25 @@ class Core:
         if record.interfaces:
             with contextlib.suppress(PodnetError):  # a full disk must not keep us from cleaning up
                 self._keep(msgspec.structs.replace(record, state=State.DETACHING))
+            faultpoints.reached("detach.recorded")
             await self._datapath.detach(record.netns or None, _links(record))
+        faultpoints.reached("detach.unwired")
         self._leases.release(record.sandbox)
         self._macs.release(record.sandbox)
         self._records.pop(record.sandbox, None)
+        faultpoints.reached("detach.released")
         self._store.remove(record.sandbox)
+        faultpoints.reached("detach.forgotten")
 
     async def observe(self, record: Record) -> list[Observed]:
         """The interfaces of a sandbox as the kernel has them now."""
         return await self._datapath.observe(record.netns, [i.link.name for i in record.interfaces])
+
+    def _as_it_was(self, sandbox: Sandbox) -> Record | None:
+        """The record of a sandbox that was attached whole. CHECK compares it with the kernel: the runtime waits
+        two seconds for all sandboxes together, and drops a plugin that takes longer."""
+        known = self._records.get(sandbox.id)
+        return known if known is not None and known.state is State.ATTACHED else None
 
     async def reconcile(self, alive: Sequence[Sandbox]) -> None:
         """Make what is remembered, what the kernel has and what the runtime runs the same again.
@@ -221,7 +237,7 @@ class Core:
                     await self.detach(record.sandbox)
         for sandbox in alive:
             with _logged(f"cannot attach Pod {sandbox.pod}"):
-                attached = await self.attach(sandbox)
+                attached = self._as_it_was(sandbox) or await self.attach(sandbox)
                 if attached is not None:  # a server that was killed may not have come to say so
                     self._hooks.attached(attached)
         keep = {i.link.host_name for r in self.records() for i in r.interfaces if i.link.host_name}
