@@ -12,7 +12,7 @@ import contextlib
 import ipaddress
 import logging
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ import msgspec
 from podnet_api import kni, pools
 from podnet_api.errors import PodnetError
 
-from podnet_kni_server import asked, faultpoints, plan
+from podnet_kni_server import asked, faultpoints, parts, plan
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.interface import Datapath
@@ -49,6 +49,8 @@ class Hooks:
     failed: Callable[[Sandbox, PodnetError], None] = lambda sandbox, error: None
     forgotten: Callable[[Record], None] = lambda record: None
     counts: Callable[[], None] = lambda: None
+    alive: Callable[[Sandbox], None] = lambda sandbox: None
+    """A sandbox was looked at in ``reconcile``: its Pod's list may have changed meanwhile."""
 
 
 class Core:
@@ -84,7 +86,7 @@ class Core:
             for interface in record.interfaces:
                 holder = Holder(record.sandbox, interface.link.name, record.pod)
                 self._macs.adopt(interface.config, interface.link.mac, holder)
-                for text in [] if interface.link.kind == "cni" else interface.link.addresses:
+                for text in [] if interface.link.kind == "cni" else (*interface.link.addresses, *interface.leaving):
                     self._leases.adopt(interface.config, ipaddress.ip_interface(text).ip, holder)
 
     def records(self) -> list[Record]:
@@ -114,10 +116,10 @@ class Core:
         missing), NoAddressError, CheckpointError or DatapathError; nothing is left behind then.
         """
         try:
-            async with self._turn(sandbox.id):
+            async with self.turn(sandbox.id):
                 known = self._records.get(sandbox.id)
                 if known is not None and known.state is State.ATTACHED:
-                    await self._datapath.attach(known.netns, _links(known))
+                    await self._datapath.attach(known.netns, whole_links(known))
                     return known
                 if known is not None:
                     await self._undo(known)
@@ -146,12 +148,13 @@ class Core:
             faultpoints.reached("attach.begun")
             record = msgspec.structs.replace(record, interfaces=await self._interfaces(sandbox, requests))
             faultpoints.reached("attach.leased")
-            self._keep(record)
+            record = await self.with_defaults(record, record.interfaces)
+            self.keep(record)
             faultpoints.reached("attach.recorded")
             observed = await self._datapath.attach(netns, _links(record))
             faultpoints.reached("attach.wired")
             record = _confirmed(record, observed)
-            self._keep(record)
+            self.keep(record)
             faultpoints.reached("attach.confirmed")
             for interface in record.interfaces:
                 holder = Holder(record.sandbox, interface.link.name, record.pod)
@@ -167,9 +170,16 @@ class Core:
         return record
 
     async def _interfaces(self, sandbox: Sandbox, requests: Iterable[Request]) -> list[InterfaceRecord]:
-        return [await self._interface(sandbox, request) for request in requests]
+        return parts.joined([await self.interface(sandbox, request) for request in requests])
 
-    async def _interface(self, sandbox: Sandbox, request: Request) -> InterfaceRecord:
+    async def with_defaults(self, record: Record, interfaces: Iterable[InterfaceRecord]) -> Record:
+        """``record`` with the default routes that ``interfaces`` are about to replace, once."""
+        if record.defaults or not any(interface.link.default_gateways for interface in interfaces):
+            return record
+        return msgspec.structs.replace(record, defaults=await self._datapath.defaults(record.netns))
+
+    async def interface(self, sandbox: Sandbox, request: Request) -> InterfaceRecord:
+        """What answers ``request``, its addresses leased. Raises AttachError, NoAddressError."""
         state = self._node.state(request.config)
         if state is None or not state.ready:
             reason = f"{state.reason}: {state.message}" if state else "this node has not set it up"
@@ -190,7 +200,7 @@ class Core:
 
     async def detach(self, sandbox: str) -> None:
         """Detach ``sandbox`` by its record alone: the namespace and the objects may be gone. Idempotent."""
-        async with self._turn(sandbox):
+        async with self.turn(sandbox):
             record = self._records.get(sandbox)
             if record is not None:
                 await self._undo(record)
@@ -203,7 +213,7 @@ class Core:
         address is in use."""
         if record.interfaces:
             with contextlib.suppress(PodnetError):  # a full disk must not keep us from cleaning up
-                self._keep(msgspec.structs.replace(record, state=State.DETACHING))
+                self.keep(msgspec.structs.replace(record, state=State.DETACHING))
             faultpoints.reached("detach.recorded")
             await self._datapath.detach(record.netns or None, _links(record))
         faultpoints.reached("detach.unwired")
@@ -213,6 +223,12 @@ class Core:
         faultpoints.reached("detach.released")
         self._store.remove(record.sandbox)
         faultpoints.reached("detach.forgotten")
+
+    def release(self, holder: Holder, keep: Collection[pools.Address] = ()) -> None:
+        """Give back the MAC and the addresses of one interface, but for ``keep``, if there are any."""
+        self._leases.release_of(holder, keep)
+        if not keep:
+            self._macs.release_of(holder)
 
     async def observe(self, record: Record) -> list[Observed]:
         """The interfaces of a sandbox as the kernel has them now."""
@@ -240,36 +256,52 @@ class Core:
                 attached = self._as_it_was(sandbox) or await self.attach(sandbox)
                 if attached is not None:  # a server that was killed may not have come to say so
                     self._hooks.attached(attached)
+        for sandbox in alive:
+            self._hooks.alive(sandbox)
         keep = {i.link.host_name for r in self.records() for i in r.interfaces if i.link.host_name}
         with _logged("cannot sweep leftover links"):
             for name in await self._datapath.sweep(keep):
                 log.warning("removed leftover link %s", name)
 
-    def _keep(self, record: Record) -> None:
+    def keep(self, record: Record) -> None:
+        """Write ``record`` down. Raises CheckpointError."""
         self._store.write(record)
         self._records[record.sandbox] = record
 
     @contextlib.asynccontextmanager
-    async def _turn(self, sandbox: str) -> AsyncIterator[None]:
-        """One call at a time for each sandbox: hook and KNI service may both come."""
+    async def turn(self, sandbox: str) -> AsyncIterator[None]:
+        """One call at a time for each sandbox: hook, KNI service and changes of a running Pod may all come."""
         lock = self._locks.setdefault(sandbox, asyncio.Lock())
         async with lock:
             yield
 
 
 def _links(record: Record) -> list[Link]:
-    return [plan.link(interface.link) for interface in record.interfaces]
+    return [link_of(interface) for interface in record.interfaces]
+
+
+def link_of(interface: InterfaceRecord) -> Link:
+    """The link with all that is to be forgotten with it, addresses that are leaving too."""
+    if not interface.leaving:
+        return plan.link(interface.link)
+    addresses = [*interface.link.addresses, *interface.leaving]
+    return plan.link(msgspec.structs.replace(interface.link, addresses=addresses))
+
+
+def whole_links(record: Record) -> list[Link]:
+    """The links that stand as the record says."""
+    return [plan.link(i.link) for i in record.interfaces if i.state is State.ATTACHED]
 
 
 def _confirmed(record: Record, observed: Sequence[Observed]) -> Record:
     """``record`` with what the kernel really gave."""
-    interfaces = [_as_observed(i, o) for i, o in zip(record.interfaces, observed, strict=True)]
+    interfaces = [as_observed(i, o) for i, o in zip(record.interfaces, observed, strict=True)]
     return msgspec.structs.replace(record, state=State.ATTACHED, interfaces=interfaces)
 
 
-def _as_observed(interface: InterfaceRecord, observed: Observed) -> InterfaceRecord:
+def as_observed(interface: InterfaceRecord, observed: Observed) -> InterfaceRecord:
     """MAC and MTU are the kernel's; addresses, gateways and name servers too where plugins chose them."""
-    link = msgspec.structs.replace(interface.link, mac=observed.mac, mtu=observed.mtu)
+    link = msgspec.structs.replace(interface.link, mac=observed.mac, mtu=observed.mtu, device=observed.device)
     if link.kind != "cni":
         return msgspec.structs.replace(interface, link=link)
     return msgspec.structs.replace(

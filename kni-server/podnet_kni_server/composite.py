@@ -12,7 +12,16 @@ from typing import Protocol
 
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.interface import Datapath
-from podnet_kni_server.datapath.model import Link, LinkEvent, NodeLink, NodeLinkState, Observed
+from podnet_kni_server.datapath.model import (
+    Checked,
+    Finding,
+    Interface,
+    Link,
+    LinkEvent,
+    NodeLink,
+    NodeLinkState,
+    Observed,
+)
 
 
 class Executor(Protocol):
@@ -109,6 +118,26 @@ class Composite:
         states = await self._kernel.ensure_node(wanted)
         plugins = [link for link in wanted if link.plugins and states[link.key].ready]
         return states | await self._executor.states(plugins)
+
+    async def check(self, netns_path: str, links: Sequence[Link]) -> Checked:
+        """See Datapath. What plugins made is theirs to check: it is looked at when a container is created."""
+        return await self._kernel.check(netns_path, [link for link in links if link.kind != "cni"])
+
+    async def check_node(self) -> list[Finding]:
+        """See Datapath."""
+        return await self._kernel.check_node()
+
+    async def readdress(self, netns_path: str, link: Link, leaving: Collection[Interface]) -> None:
+        """See Datapath. Addresses of plugins are theirs: nobody asks this of one."""
+        await self._kernel.readdress(netns_path, link, leaving)
+
+    async def defaults(self, netns_path: str) -> list[str]:
+        """See Datapath."""
+        return await self._kernel.defaults(netns_path)
+
+    async def restore_defaults(self, netns_path: str, routes: Sequence[str]) -> None:
+        """See Datapath."""
+        await self._kernel.restore_defaults(netns_path, routes)
 
     async def sweep(self, keep: Collection[str]) -> list[str]:
         """See Datapath."""

@@ -7,7 +7,7 @@ asked for blocks by ``blocks``; nothing here waits for anything.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from podnet_api.pools import COUNT_LIMIT, Address, Network, Pool
@@ -147,6 +147,14 @@ class Leases:
             if mine:
                 touched.add(config)
         return touched
+
+    def release_of(self, holder: Holder, keep: Collection[Address] = ()) -> None:
+        """Free what one interface holds, but for ``keep``."""
+        for book in self._books.values():
+            held = [a for a, h in book.held.items() if (h.sandbox, h.interface) == (holder.sandbox, holder.interface)]
+            for address in held:
+                if address not in keep:
+                    book.free(address)
 
     def used(self, config: str) -> int:
         """How many addresses of a pool are leased here."""

@@ -33,3 +33,7 @@ class Macs:
     def release(self, sandbox: str) -> None:
         """Free what ``sandbox`` has."""
         self._held = {key: holder for key, holder in self._held.items() if holder.sandbox != sandbox}
+
+    def release_of(self, holder: Holder) -> None:
+        """Free what one interface has."""
+        self._held = {key: other for key, other in self._held.items() if other != holder}

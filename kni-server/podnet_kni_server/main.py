@@ -6,7 +6,7 @@ kubelet starts it anew: everything it did is in the checkpoints.
 
 RBAC: get, list, watch podnetworks, podnetworkattachments, networkconfigs, attachmentconfigs, nodes, pods;
 get, list, watch, create, patch, delete ipblocks; get, create nodenetworks, patch nodenetworks/status; patch
-nodes; patch pods/status.
+nodes; patch pods/status; create events.
 """
 
 from __future__ import annotations
@@ -31,20 +31,24 @@ from podnet_api.kube import Client, Credentials
 
 from podnet_kni_server import asked, attach, publish
 from podnet_kni_server.blocks import Blocks
+from podnet_kni_server.check import Checker
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.cni import node as cni_node
 from podnet_kni_server.composite import Composite
 from podnet_kni_server.datapath.kernel import KernelDatapath
 from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.errors import AttachError
+from podnet_kni_server.events import Events
 from podnet_kni_server.hook import Hook
 from podnet_kni_server.leases import Holder, Leases
 from podnet_kni_server.node import NodeAgent
 from podnet_kni_server.nri import plugin, types
 from podnet_kni_server.objects import Objects
+from podnet_kni_server.plug import Plugger
 from podnet_kni_server.podresources import Kubelet, kubelet
 from podnet_kni_server.probes import Probes
 from podnet_kni_server.records import Sandbox
+from podnet_kni_server.running import Running
 from podnet_kni_server.server import Server, Service
 
 log = logging.getLogger("podnet_kni_server")
@@ -80,6 +84,12 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
     parser.add_argument("--probes", default="127.0.0.1:10262", help="address of /healthz, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument(
+        "--check-interval",
+        type=float,
+        default=float(os.environ.get("PODNET_CHECK_INTERVAL", "60")),
+        help="seconds between two looks at a Pod's links in the kernel ($PODNET_CHECK_INTERVAL); 0: never",
+    )
     parser.add_argument("--no-taint", action="store_true", help="do not taint the node until it is ready")
     parser.add_argument("--check", action="store_true", help="exit 0 when the server of this node is ready, else 1")
     return parser.parse_args(argv)
@@ -118,7 +128,7 @@ class _Program:
             self._datapath,
             args.run_dir / "status",
             self._objects.npwg_name,
-            lambda namespace, name: self._objects.pods.get(name, namespace),
+            self._pod,
         )
         self._node = NodeAgent(
             client,
@@ -128,6 +138,7 @@ class _Program:
             free=self._leases.free,
             in_use=lambda: self._core.networks(),
         )
+        self._events = Events(client, args.node_name)
         self._core = attach.Core(
             view=self._objects,
             node=self._node,
@@ -136,13 +147,31 @@ class _Program:
             store=Store(args.run_dir / "sandboxes"),
             datapath=self._datapath,
             hooks=attach.Hooks(
-                self._publisher.attached, self._publisher.failed, self._publisher.forgotten, self._node.touch
+                self._publisher.attached,
+                self._publisher.failed,
+                self._publisher.forgotten,
+                self._node.touch,
+                lambda sandbox: self._running.look(sandbox),
             ),
         )
-        self._hook = Hook(self._core, self._publisher)
+        plugger = Plugger(self._core, self._objects, self._datapath)
+        self._running = Running(self._core, plugger, self._pod, self._publisher, self._events)
+        self._hook = Hook(self._core, self._publisher, self._running.now)
+        self._running.sandboxes = lambda: self._hook.sandboxes
+        self._checker = Checker(
+            self._core,
+            self._datapath,
+            self._events,
+            interval=args.check_interval,
+            changed=self._publisher.attached,
+            repair_node=self._node.touch,
+        )
         self._not_ready = "the caches are not filled yet"
         self._probes = Probes(args.probes, lambda: self._not_ready)
         self._server = Server(args.run_dir / "kni.sock", Service(self._core, self._node))
+
+    def _pod(self, namespace: str, name: str) -> kube_core.Pod | None:
+        return self._objects.pods.get(name, namespace)
 
     async def run(self) -> None:
         """Start everything in order, then stay until a task fails or we are cancelled."""
@@ -179,6 +208,12 @@ class _Program:
         self._tasks.create_task(self._node.run(), name="node")
         self._tasks.create_task(self._node.watch_links(), name="links")
         self._tasks.create_task(self._publisher.run(), name="status")
+        self._tasks.create_task(self._events.run(), name="events")
+        self._objects.pods.listen(self._running.pod_changed)
+        self._objects.on_list_change(self._running.objects_changed)
+        self._tasks.create_task(self._running.run(), name="running Pods")
+        if self._args.check_interval > 0:
+            self._tasks.create_task(self._checker.run(), name="check")
         self._tasks.create_task(self._blocks.run(), name="blocks")
         self._tasks.create_task(
             plugin.run(self._args.nri_socket, self._hook, identity=_IDENTITY, report=self._reported),

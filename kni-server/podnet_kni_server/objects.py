@@ -58,6 +58,13 @@ class Objects:
         self.configs.listen(lambda old, new: call())
         self.nodes.listen(lambda old, new: call() if _differs(old, new) else None)
 
+    def on_list_change(self, call: Callable[[], None]) -> None:
+        """Call ``call`` when something that a Pod's list may name changed."""
+        self.networks.listen(lambda old, new: call())
+        self.attachments.listen(lambda old, new: call())
+        self.configs.listen(lambda old, new: call())
+        self.attachment_configs.listen(lambda old, new: call())
+
     def pod_network(self, name: str) -> multinetwork.PodNetwork | None:
         """asked.View."""
         return self.networks.get(name)

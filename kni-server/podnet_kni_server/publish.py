@@ -49,6 +49,8 @@ class Publisher:
         self._name_of = name_of
         self._waiting: dict[str, _Make] = {}
         self._said: dict[str, str] = {}
+        self._bad: set[str] = set()
+        """Pods whose last word was a failure: what the watch shows of them may be older than that."""
         self._wake = asyncio.Event()
 
     def directory(self, sandbox: str) -> Path:
@@ -75,18 +77,31 @@ class Publisher:
             if place.is_dir() and place.name not in known:
                 shutil.rmtree(place, ignore_errors=True)
 
+    def partly(self, record: Record, error: PodnetError) -> None:
+        """A change of a running Pod's list could not be carried out whole: ``record`` is what it has meanwhile."""
+        self._show(record)
+        reason = getattr(error, "reason", reasons.NETWORK_CHANGE_FAILED)
+        if self._said.get(record.uid) != str(error):
+            self._said[record.uid] = str(error)
+            self._put_bad(record.uid, lambda: self._partly(record, reason, str(error)))
+
     def failed(self, sandbox: Sandbox, error: PodnetError) -> None:
         """Core hook: attaching failed. Said once for each reason: the kubelet tries again and again."""
         reason = getattr(error, "reason", reasons.ATTACH_FAILED)
         if self._said.get(sandbox.uid) == str(error) or not sandbox.uid:
             return
         self._said[sandbox.uid] = str(error)
-        self._put(sandbox.uid, lambda: self._failed(sandbox, reason, str(error)))
+        self._put_bad(sandbox.uid, lambda: self._failed(sandbox, reason, str(error)))
 
     def forgotten(self, record: Record) -> None:
         """Core hook: the sandbox is gone."""
         shutil.rmtree(self.directory(record.sandbox), ignore_errors=True)
         self._said.pop(record.uid, None)
+        self._bad.discard(record.uid)
+
+    def _put_bad(self, uid: str, make: _Make) -> None:
+        self._bad.add(uid)
+        self._put(uid, make)
 
     def _put(self, uid: str, make: _Make) -> None:
         self._waiting[uid] = make
@@ -94,9 +109,14 @@ class Publisher:
 
     async def _attached(self, record: Record) -> dict[str, Any] | None:
         pod = self._pod_of(record.namespace, record.name)
-        if pod is not None and pod.metadata.uid == record.uid and status.is_said(pod, record):
+        trusted = record.uid not in self._bad
+        self._bad.discard(record.uid)
+        if trusted and pod is not None and pod.metadata.uid == record.uid and status.is_said(pod, record):
             return None
         return status.attached(record, self._name_of, await self._default(record), _now())
+
+    async def _partly(self, record: Record, reason: str, message: str) -> dict[str, Any]:
+        return status.partly(record, self._name_of, await self._default(record), reason, message, _now())
 
     async def _failed(self, sandbox: Sandbox, reason: str, message: str) -> dict[str, Any]:
         return status.failed(sandbox.namespace, sandbox.name, sandbox.uid, reason, message, _now())

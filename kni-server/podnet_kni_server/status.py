@@ -16,7 +16,7 @@ from podnet_api import core, names, reasons
 from podnet_api.meta import is_true
 
 from podnet_kni_server.datapath.model import Observed
-from podnet_kni_server.records import InterfaceRecord, Record
+from podnet_kni_server.records import InterfaceRecord, Record, State
 
 NameOf = Callable[[str], str]
 """From a PodNetwork to the name that NPWG tools know: ``namespace/name`` of its NetworkAttachmentDefinition."""
@@ -24,7 +24,7 @@ NameOf = Callable[[str], str]
 
 def networks(record: Record) -> list[dict[str, Any]]:
     """Our network-status: one entry per interface, in the order of the Pod's list."""
-    return [_network(interface) for interface in record.interfaces]
+    return [_network(interface) for interface in record.interfaces if interface.state is State.ATTACHED]
 
 
 def _network(interface: InterfaceRecord) -> dict[str, Any]:
@@ -37,13 +37,14 @@ def _network(interface: InterfaceRecord) -> dict[str, Any]:
         "mtu": link.mtu,
     }
     extra = {"attachment": interface.attachment, "gateways": interface.gateways, "nameservers": interface.nameservers}
+    extra["observedAddresses"] = interface.observed
     return entry | {key: value for key, value in extra.items() if value}
 
 
 def npwg(record: Record, name_of: NameOf, default: Observed | None) -> list[dict[str, Any]]:
     """The NPWG network-status (multi-net-spec 1.3): the default network first, then each interface."""
     entries = [_npwg_default(record, default)]
-    return entries + [_npwg_entry(interface, name_of) for interface in record.interfaces]
+    return entries + [_npwg_entry(i, name_of) for i in record.interfaces if i.state is State.ATTACHED]
 
 
 def _npwg_default(record: Record, observed: Observed | None) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def _npwg_entry(interface: InterfaceRecord, name_of: NameOf) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "name": name_of(interface.network),
         "interface": link.name,
-        "ips": [_bare(address) for address in link.addresses],
+        "ips": [_bare(address) for address in (*link.addresses, *interface.observed)],
         "mac": link.mac,
         "mtu": link.mtu,
         "dns": {key: value for key, value in dns.items() if value},
@@ -78,13 +79,26 @@ def _bare(address: str) -> str:
 
 def attached(record: Record, name_of: NameOf, default: Observed | None, now: str) -> dict[str, Any]:
     """The apply of pods/status for an attached Pod."""
+    message = "attached " + (", ".join(_words(interface) for interface in record.interfaces) or "to no network")
+    body = _body(record.namespace, record.name, record.uid, "True", reasons.NETWORKS_ATTACHED, message, now)
+    body["metadata"]["annotations"] = _annotations(record, name_of, default)
+    return body
+
+
+def partly(
+    record: Record, name_of: NameOf, default: Observed | None, reason: str, message: str, now: str
+) -> dict[str, Any]:
+    """The apply for a running Pod whose list asks for something that it could not be given: what it has stands
+    beside what is missing."""
+    body = failed(record.namespace, record.name, record.uid, reason, message, now)
+    body["metadata"]["annotations"] = _annotations(record, name_of, default)
+    return body
+
+
+def _annotations(record: Record, name_of: NameOf, default: Observed | None) -> dict[str, str]:
     ours = msgspec.json.encode(networks(record)).decode()
     theirs = msgspec.json.encode(npwg(record, name_of, default)).decode()
-    message = "attached " + ", ".join(_words(interface) for interface in record.interfaces)
-    annotations = {names.STATUS_ANNOTATION: ours, names.NPWG_STATUS_ANNOTATION: theirs}
-    body = _body(record.namespace, record.name, record.uid, "True", reasons.NETWORKS_ATTACHED, message, now)
-    body["metadata"]["annotations"] = annotations
-    return body
+    return {names.STATUS_ANNOTATION: ours, names.NPWG_STATUS_ANNOTATION: theirs}
 
 
 def is_said(pod: core.Pod, record: Record) -> bool:

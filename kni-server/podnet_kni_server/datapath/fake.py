@@ -6,7 +6,16 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from podnet_api import reasons
 
 from podnet_kni_server.datapath.errors import DatapathError, NetnsMissing
-from podnet_kni_server.datapath.model import Link, LinkEvent, NodeLink, NodeLinkState, Observed
+from podnet_kni_server.datapath.model import (
+    Checked,
+    Finding,
+    Interface,
+    Link,
+    LinkEvent,
+    NodeLink,
+    NodeLinkState,
+    Observed,
+)
 
 
 class FakeDatapath:
@@ -26,6 +35,9 @@ class FakeDatapath:
         """Namespaces that are not there."""
         self.calls: list[tuple[str, object]] = []
         self.delay = 0.0
+        self.damage: dict[str, list[Finding]] = {}
+        self.outside: dict[str, tuple[Interface, ...]] = {}
+        self.fail_readdress = 0
         self.fail_link = ""
         self.fail_at = 0
         self.fail_times = -1
@@ -90,6 +102,37 @@ class FakeDatapath:
             raise NetnsMissing(f"cannot look into {netns_path}: there is no such namespace")
         present = self.namespaces.get(netns_path, {})
         return [_observed(link) for name, link in present.items() if names is None or name in names]
+
+    async def check(self, netns_path: str, links: Sequence[Link]) -> Checked:
+        """See interface.Datapath. `damage` holds what a check finds, once, by the name of the interface."""
+        if netns_path in self.missing:
+            raise NetnsMissing(f"cannot look into {netns_path}: there is no such namespace")
+        self.calls.append(("check", (netns_path, tuple(links))))
+        found = [finding for link in links for finding in self.damage.pop(link.name, [])]
+        return Checked(
+            tuple(found), {link.name: self.outside[link.name] for link in links if link.name in self.outside}
+        )
+
+    async def check_node(self) -> list[Finding]:
+        """See interface.Datapath. What is found under the name "" is about the node."""
+        return self.damage.pop("", [])
+
+    async def readdress(self, netns_path: str, link: Link, leaving: Collection[Interface]) -> None:
+        """See interface.Datapath. Fails as often as `fail_readdress` says."""
+        self.calls.append(("readdress", (netns_path, link, tuple(leaving))))
+        if self.fail_readdress:
+            self.fail_readdress -= 1
+            raise DatapathError(f"cannot change the addresses of {link.name}: told to fail")
+        self.namespaces[netns_path][link.name] = link
+        self.host_ends[link.host_name] = link
+
+    async def defaults(self, netns_path: str) -> list[str]:
+        """See interface.Datapath."""
+        return ["default of " + netns_path]
+
+    async def restore_defaults(self, netns_path: str, routes: Sequence[str]) -> None:
+        """See interface.Datapath."""
+        self.calls.append(("restore_defaults", (netns_path, tuple(routes))))
 
     async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         """See interface.Datapath. Ready with the wanted MTU (or 1500), unless `node_states` says otherwise."""

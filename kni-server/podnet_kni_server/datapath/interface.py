@@ -3,7 +3,16 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Protocol
 
-from podnet_kni_server.datapath.model import Link, LinkEvent, NodeLink, NodeLinkState, Observed
+from podnet_kni_server.datapath.model import (
+    Checked,
+    Finding,
+    Interface,
+    Link,
+    LinkEvent,
+    NodeLink,
+    NodeLinkState,
+    Observed,
+)
 
 
 class Datapath(Protocol):
@@ -28,6 +37,29 @@ class Datapath(Protocol):
 
     async def observe(self, netns_path: str, names: Collection[str] | None) -> list[Observed]:
         """The interfaces of the namespace with these names (None: all but lo) as the kernel has them."""
+        ...
+
+    async def check(self, netns_path: str, links: Sequence[Link]) -> Checked:
+        """Compare links that were attached with the kernel, put right what differs, and say what did.
+
+        What others added (addresses, routes) is left. A link that is gone is made anew.
+        """
+        ...
+
+    async def check_node(self) -> list[Finding]:
+        """What of the last ensure_node is not as it was left; nothing is changed, the next ensure_node does that."""
+        ...
+
+    async def readdress(self, netns_path: str, link: Link, leaving: Collection[Interface]) -> None:
+        """Give a link that stands the addresses of `link`, and take `leaving` away; routes and anti-spoofing follow."""
+        ...
+
+    async def defaults(self, netns_path: str) -> list[str]:
+        """The default routes of the namespace, for restore_defaults."""
+        ...
+
+    async def restore_defaults(self, netns_path: str, routes: Sequence[str]) -> None:
+        """Put default routes back whose family has none now; one that the kernel refuses is left out."""
         ...
 
     async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:

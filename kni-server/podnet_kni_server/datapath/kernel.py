@@ -2,26 +2,40 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import TypeVar
 
 from podnet_kni_server.datapath import (
     allocation,
     announce,
     attach,
+    check_node,
     giveback,
     kinds,
     lending,
     monitor,
     node,
     observe,
+    repair,
     sweep,
     whole,
 )
 from podnet_kni_server.datapath.allocation import Allocation, NoAllocation
 from podnet_kni_server.datapath.errors import DatapathError, NetnsMissing
 from podnet_kni_server.datapath.lent import Ledger
-from podnet_kni_server.datapath.model import Link, LinkEvent, NodeLink, NodeLinkState, Observed
-from podnet_kni_server.datapath.worker import Worker
+from podnet_kni_server.datapath.model import (
+    Checked,
+    Finding,
+    Interface,
+    Link,
+    LinkEvent,
+    NodeLink,
+    NodeLinkState,
+    Observed,
+)
+from podnet_kni_server.datapath.worker import Pod, Worker
+
+T = TypeVar("T")
 
 
 class KernelDatapath:
@@ -37,6 +51,7 @@ class KernelDatapath:
         # A thread apart: closing a packet socket waits for a grace period of the kernel, some 20 ms.
         self._herald = Worker(node_netns)
         self._node: attach.Node | None = None
+        self._last: tuple[NodeLink, ...] = ()
         self._kinds: dict[str, str] = {}
         """Asked of the kernel once: a kind that comes with a module loads with it."""
 
@@ -85,6 +100,41 @@ class KernelDatapath:
         with self._worker.pod(netns_path) as pod:
             return observe.read(pod.channel, names)
 
+    async def check(self, netns_path: str, links: Sequence[Link]) -> Checked:
+        """See interface.Datapath."""
+        return await self._worker.call(self._check, netns_path, links)
+
+    def _check(self, netns_path: str, links: Sequence[Link]) -> Checked:
+        channels = self._channels()
+        with self._worker.pod(netns_path) as pod:
+            return repair.check(channels, pod, links)
+
+    async def check_node(self) -> list[Finding]:
+        """See interface.Datapath."""
+        return await self._worker.call(lambda: check_node.findings(self._channels().route, self._last))
+
+    async def readdress(self, netns_path: str, link: Link, leaving: Collection[Interface]) -> None:
+        """See interface.Datapath."""
+        await self._worker.call(self._readdress, netns_path, link, tuple(leaving))
+        asyncio.get_running_loop().call_later(announce.DELAY, self._herald.post, self._announce, netns_path, [link])
+
+    def _readdress(self, netns_path: str, link: Link, leaving: Collection[Interface]) -> None:
+        channels = self._channels()
+        with self._worker.pod(netns_path) as pod:
+            repair.readdress(channels, pod, link, leaving)
+
+    async def defaults(self, netns_path: str) -> list[str]:
+        """See interface.Datapath."""
+        return await self._worker.call(self._in_pod, netns_path, repair.defaults)
+
+    async def restore_defaults(self, netns_path: str, routes: Sequence[str]) -> None:
+        """See interface.Datapath."""
+        await self._worker.call(self._in_pod, netns_path, lambda pod: repair.restore_defaults(pod, routes))
+
+    def _in_pod(self, netns_path: str, work: Callable[[Pod], T]) -> T:
+        with self._worker.pod(netns_path) as pod:
+            return work(pod)
+
     async def ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         """See interface.Datapath."""
         return await self._worker.call(self._ensure_node, wanted)
@@ -92,6 +142,7 @@ class KernelDatapath:
     def _ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         if any(link.needs for link in wanted) and not self._kinds:
             self._kinds = kinds.probe(self._worker)
+        self._last = tuple(wanted)
         channels = self._channels()
         others = [link for link in wanted if link.kind not in lending.KINDS]
         return node.ensure(channels.route, others, self._kinds) | lending.ensure(channels, wanted)

@@ -1,0 +1,239 @@
+"""Looking after links that were attached: what differs is put right; addresses change in place. Runs in the worker's
+thread.
+
+Repairs are those of the common parts of a link (there, up, MTU, MAC, addresses, routes, port of its bridge, anti-spoof
+elements); what belongs to a kind alone is left to its maker. What others added stays.
+"""
+
+import contextlib
+import dataclasses
+import errno
+from collections.abc import Collection, Iterator, Sequence
+
+from podnet_kni_server.datapath import attach, inet, links, netlink, observe, spoof, whole
+from podnet_kni_server.datapath.attach import Node
+from podnet_kni_server.datapath.channel import Channel, Request
+from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
+from podnet_kni_server.datapath.model import Checked, Finding, Interface, Link, Route
+from podnet_kni_server.datapath.worker import Pod
+
+_TEMPORARY, _DAD_FAILED, _DEPRECATED, _TENTATIVE = 0x01, 0x08, 0x20, 0x40
+_UNSETTLED = _TEMPORARY | _DAD_FAILED | _DEPRECATED | _TENTATIVE
+"""Flags of an address that is not, or no longer, one to be reached by."""
+_SCOPE_UNIVERSE = 0
+_WITHOUT_LINK = frozenset(("userspace", "cni"))
+
+_Route = tuple[int, str, int, str]
+"""Of a route over one link: family, destination ("" for the default), its length, gateway or ""."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scene:
+    """What a Pod and its node have when it is looked at."""
+
+    node: Node
+    pod: Pod
+    present: dict[str, observe.Seen]
+    addresses: list[bytes]
+    routes: dict[int, set[_Route]]
+
+    def held(self, index: int) -> list[Interface]:
+        """The addresses of a link."""
+        return observe.parse_addresses(self.addresses).get(index, [])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Repair:
+    """Something to put right: by requests in the Pod, and then by requests on the node."""
+
+    what: str
+    inside: tuple[Request, ...] = ()
+    on_node: tuple[Request, ...] = ()
+
+
+def check(node: Node, pod: Pod, wanted: Sequence[Link]) -> Checked:
+    """See interface.Datapath.check."""
+    scene = _look(node, pod)
+    findings: list[Finding] = []
+    outside: dict[str, tuple[Interface, ...]] = {}
+    for link in wanted:
+        if link.kind in _WITHOUT_LINK:
+            continue
+        found = scene.present.get(link.name)
+        if found is None:
+            findings.append(_made_anew(scene, link))
+            continue
+        findings += [_carried_out(scene, repair) for repair in _repairs(scene, link, found)]
+        findings += _guarded(scene, link)
+        outside[link.name] = _from_outside(scene, link, found.index)
+    return Checked(tuple(findings), {name: found for name, found in outside.items() if found})
+
+
+def _look(node: Node, pod: Pod) -> _Scene:
+    present = observe.list_links(pod.channel)
+    addresses = pod.channel.dump(inet.get_addresses())
+    routes: dict[int, set[_Route]] = {}
+    for version in (4, 6):
+        with contextlib.suppress(NetlinkError):  # a kernel without IPv6
+            for body in pod.channel.dump(inet.get_routes(version)):
+                family, index, destination, length, gateway = inet.parse_route(body)
+                routes.setdefault(index, set()).add((family, destination, length, str(gateway or "")))
+    return _Scene(node, pod, present, addresses, routes)
+
+
+def _made_anew(scene: _Scene, link: Link) -> Finding:
+    try:
+        whole.attach_all(scene.node, scene.pod, [link])
+    except (DatapathError, OSError) as error:
+        return Finding(f"{link.name} is gone", False, str(error))
+    return Finding(f"{link.name} was gone")
+
+
+def _carried_out(scene: _Scene, repair: _Repair) -> Finding:
+    try:
+        _run(scene.pod.channel, repair.inside)
+        _run(scene.node.route, repair.on_node)
+    except DatapathError as error:
+        return Finding(repair.what, False, str(error))
+    return Finding(repair.what)
+
+
+def _run(channel: Channel, requests: Sequence[Request]) -> None:
+    """What is there already is as wanted."""
+    for error in channel.batch(requests).errors.values():
+        if error.errno != errno.EEXIST:
+            raise error
+
+
+def _repairs(scene: _Scene, link: Link, found: observe.Seen) -> Iterator[_Repair]:
+    """In the order in which they must be done: a link that is down takes no route."""
+    index, name = found.index, link.name
+    if not found.up:
+        yield _Repair(f"{name} was down", (links.set_up(index, name),))
+    if link.mtu and found.mtu != link.mtu:
+        what = ("set the MTU of %s", name)
+        yield _Repair(f"{name} had MTU {found.mtu}", (links.change(index, what, netlink.u32(links.MTU, link.mtu)),))
+    if link.kind in whole.BATCH and found.mac != link.mac.lower():
+        own = netlink.attr(links.ADDRESS, links.mac_bytes(link.mac))
+        yield _Repair(f"{name} had MAC {found.mac}", (links.change(index, ("set the MAC of %s", name), own),))
+    held = scene.held(index)
+    for address in link.addresses:
+        if address not in held:
+            yield _Repair(f"{name} had lost its address {address}", (inet.add_address(index, name, address),))
+    yield from _route_repairs(scene, link, index)
+    if link.kind == "veth":
+        yield from _port_repairs(scene, link, found)
+
+
+def _route_repairs(scene: _Scene, link: Link, index: int) -> Iterator[_Repair]:
+    there = scene.routes.get(index, set())
+    for route in link.routes:
+        if _as_read(route) not in there:
+            request = inet.add_route(index, link.name, route, link.addresses)
+            yield _Repair(f"{link.name} had lost its route to {route.destination}", (request,))
+    for gateway in link.default_gateways:
+        if (inet.family(gateway.version), "", 0, str(gateway)) not in there:
+            request = inet.default_route(index, link.name, gateway, link.addresses)
+            yield _Repair(f"{link.name} had lost the default route through {gateway}", (request,))
+
+
+def _as_read(route: Route) -> _Route:
+    destination = route.destination
+    text = str(destination.network_address) if destination.prefixlen else ""
+    return inet.family(destination.version), text, destination.prefixlen, str(route.gateway or "")
+
+
+def _port_repairs(scene: _Scene, link: Link, found: observe.Seen) -> Iterator[_Repair]:
+    """The host end, by the name that it should have: an index may be another link's by now."""
+    host = _host(scene, link)
+    if host is None or host.index != found.peer:
+        return
+    master = scene.node.index_of(link.master) if _exists(scene, link.master) else 0
+    if master and host.master != master:
+        join = links.change(host.index, ("add %s to %s", host.name, link.master), netlink.u32(links.MASTER, master))
+        port = (links.set_port(link, host.index),) if link.hairpin or link.isolated else ()
+        yield _Repair(f"{link.name} had left the bridge {link.master}", (), (join, *port))
+    group = links.GROUP_GUARDED if link.anti_spoof else links.GROUP_PORT
+    if host.group != group:
+        own = links.change(host.index, ("set the group of %s", host.name), netlink.u32(links.GROUP, group))
+        yield _Repair(f"the host end of {link.name} had another group", (), (own,))
+    if not host.up:
+        yield _Repair(f"the host end of {link.name} was down", (), (links.set_up(host.index, host.name),))
+
+
+def _host(scene: _Scene, link: Link) -> observe.Seen | None:
+    try:
+        index = scene.node.index_of(link.host_name)
+    except OSError:
+        return None
+    data = scene.node.route.batch([links.get(index, link.host_name)]).data
+    return observe.parse_link(data[0][2]) if data else None
+
+
+def _exists(scene: _Scene, name: str) -> bool:
+    try:
+        return scene.node.index_of(name) > 0
+    except OSError:
+        return False
+
+
+def _guarded(scene: _Scene, link: Link) -> Iterator[Finding]:
+    if not link.anti_spoof or link.kind != "veth":
+        return
+    answer = scene.node.netfilter.batch(spoof.present(link))
+    if not answer.errors:
+        return
+    what = f"{link.name} had lost its entries of the anti-spoofing sets"
+    try:
+        attach.guard(scene.node, spoof.guard([link]))
+    except DatapathError as error:
+        yield Finding(what, False, str(error))
+    else:
+        yield Finding(what)
+
+
+def _from_outside(scene: _Scene, link: Link, index: int) -> tuple[Interface, ...]:
+    found: list[Interface] = []
+    for body in scene.addresses:
+        settled = not body[2] & _UNSETTLED and body[3] == _SCOPE_UNIVERSE
+        address = inet.parse_address(body) if settled and inet.link_of_address(body) == index else None
+        if address is not None and address not in link.addresses:
+            found.append(address)
+    return tuple(sorted(found, key=lambda one: (one.version, int(one))))
+
+
+def readdress(node: Node, pod: Pod, link: Link, leaving: Collection[Interface]) -> None:
+    """See interface.Datapath.readdress. What leaves goes first: the kernel takes every secondary address along with
+    its primary, so that whatever is to stay is added again."""
+    found = observe.list_links(pod.channel).get(link.name)
+    if found is None:
+        raise DatapathError(f"cannot change the addresses of {link.name}: it is gone")
+    guarded = link.anti_spoof and link.kind == "veth"
+    if guarded and leaving:
+        attach.release(node, [dataclasses.replace(link, addresses=tuple(leaving))])
+    if guarded:
+        attach.guard(node, spoof.guard([link]))
+    index, name = found.index, link.name
+    if any(address.version == 6 for address in link.addresses):
+        pod.sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "0")  # switched off where the cluster has no IPv6
+    gone = pod.channel.batch([inet.delete_address(index, name, address) for address in leaving])
+    for error in gone.errors.values():
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise error
+    _run(pod.channel, [inet.add_address(index, name, address) for address in link.addresses])
+    routes = [inet.add_route(index, name, route, link.addresses) for route in link.routes]
+    routes += [inet.default_route(index, name, gateway, link.addresses) for gateway in link.default_gateways]
+    _run(pod.channel, routes)
+
+
+def defaults(pod: Pod) -> list[str]:
+    """See interface.Datapath.defaults."""
+    bodies = [body for version in (4, 6) for body in pod.channel.dump(inet.get_routes(version))]
+    return [body.hex() for body in bodies if inet.is_default(body)]
+
+
+def restore_defaults(pod: Pod, routes: Sequence[str]) -> None:
+    """See interface.Datapath.restore_defaults."""
+    there = {bytes.fromhex(one)[0] for one in defaults(pod)}
+    bodies = [bytes.fromhex(one) for one in routes]
+    pod.channel.batch([inet.restore_route(body) for body in bodies if body[0] not in there])

@@ -1,0 +1,220 @@
+"""Hot-plug: brings a sandbox that runs to the list that its Pod has now, entry by entry.
+
+Each entry goes through state first, act, confirm on its own, so that a kill at any point leaves a record of which
+every interface but one stands; ``bring`` first puts that one right. An entry that fails leaves the others alone and
+is tried again by ``running``. Addresses change in place where nothing else does (KEP-3698, requirements 24 and 25).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from podnet_api import networks, reasons
+from podnet_api.errors import PodnetError
+
+from podnet_kni_server import asked, attach, changes, plan
+from podnet_kni_server.datapath.interface import Datapath
+from podnet_kni_server.errors import AttachError
+from podnet_kni_server.kinds.kind import Request
+from podnet_kni_server.leases import Holder
+from podnet_kni_server.records import InterfaceRecord, Record, Sandbox, State
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Outcome:
+    """What came of it: the record as it is now, what was done in words, and what failed."""
+
+    record: Record
+    done: list[str] = field(default_factory=list)
+    errors: list[PodnetError] = field(default_factory=list)
+
+
+class Plugger:
+    """Changes the interfaces of sandboxes that the core has attached."""
+
+    def __init__(self, core: attach.Core, view: asked.View, datapath: Datapath) -> None:
+        self._core = core
+        self._view = view
+        self._datapath = datapath
+
+    async def bring(self, sandbox: Sandbox) -> Outcome | None:
+        """Make ``sandbox`` have what its list says; None when it is not attached (any more). Idempotent."""
+        async with self._core.turn(sandbox.id):
+            record = self._core.record(sandbox.id)
+            if record is None or record.state is not State.ATTACHED:
+                return None
+            run = _Run(self._core, self._view, self._datapath, sandbox, Outcome(record))
+            await run.settle()
+            with run.noted():
+                await run.change(changes.entries(asked.wanted(sandbox)))
+            return run.outcome
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One call of ``bring``."""
+
+    core: attach.Core
+    view: asked.View
+    datapath: Datapath
+    sandbox: Sandbox
+    outcome: Outcome
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """A failure is noted, and does not end the run."""
+        try:
+            yield
+        except PodnetError as error:
+            self.outcome.errors.append(error)
+
+    async def settle(self) -> None:
+        """Undo or finish what a crash or a failure left half done."""
+        for interface in reversed(self.outcome.record.interfaces):
+            with self.noted():
+                if interface.state is not State.ATTACHED:
+                    await self._remove(interface)
+                elif interface.leaving:
+                    await self._let_go(interface)
+
+    async def change(self, wanted: Sequence[changes.Entry]) -> None:
+        """Carry out what differs between the record and ``wanted``."""
+        found = changes.between(self.outcome.record.interfaces, wanted, self.view.network_config)
+        coming = {entry.interface: entry for entry in found.new}
+        for interface in found.gone:
+            with self.noted():
+                entry = coming.get(interface.link.name)
+                if entry is not None and await self._readdressed(interface, entry):
+                    del coming[interface.link.name]
+                else:
+                    await self._remove(interface)
+                    self.outcome.done.append(f"detached {interface.link.name} from {interface.network}")
+        for entry in found.new:
+            with self.noted():
+                if entry.interface in coming and self._at(entry.interface) is None:
+                    await self._add(entry)
+        if found:
+            with self.noted():
+                self._sort([entry.interface for entry in wanted])
+
+    def _at(self, name: str) -> InterfaceRecord | None:
+        return next((i for i in self.outcome.record.interfaces if i.link.name == name), None)
+
+    def _holder(self, name: str) -> Holder:
+        return Holder(self.sandbox.id, name, self.sandbox.pod)
+
+    def _keep(self, *interfaces: InterfaceRecord, without: str = "") -> None:
+        """Write the record with these interfaces in place of those of the same name."""
+        new = {interface.link.name: interface for interface in interfaces}
+        kept = [new.pop(i.link.name, i) for i in self.outcome.record.interfaces if i.link.name != without]
+        record = msgspec.structs.replace(self.outcome.record, interfaces=[*kept, *new.values()])
+        self.core.keep(record)
+        self.outcome.record = record
+
+    def _sort(self, names: Sequence[str]) -> None:
+        """The status has the interfaces in the order of the list."""
+        place = {name: i for i, name in enumerate(names)}
+        ordered = sorted(self.outcome.record.interfaces, key=lambda i: place.get(i.link.name, len(place)))
+        if ordered != self.outcome.record.interfaces:
+            self.outcome.record = msgspec.structs.replace(self.outcome.record, interfaces=ordered)
+            self.core.keep(self.outcome.record)
+
+    async def _remove(self, interface: InterfaceRecord) -> None:
+        """The lease goes last: until the link is gone the address is in use."""
+        record = self.outcome.record
+        self._keep(msgspec.structs.replace(interface, state=State.DETACHING))
+        await self.datapath.detach(record.netns or None, [attach.link_of(interface)])
+        if interface.link.default_gateways and record.defaults:
+            await self.datapath.restore_defaults(record.netns, record.defaults)
+        self.core.release(self._holder(interface.link.name))
+        self._keep(without=interface.link.name)
+
+    async def _add(self, entry: changes.Entry) -> None:
+        try:
+            await self._try_add(entry)
+        except BaseException:
+            # Also on cancellation: the clean-up itself must not be cancelled.
+            await asyncio.shield(asyncio.ensure_future(self._undo(entry.interface)))
+            raise
+
+    async def _try_add(self, entry: changes.Entry) -> None:
+        planned = await self.core.interface(self.sandbox, self._request(entry.network, entry.interface))
+        self.outcome.record = await self.core.with_defaults(self.outcome.record, [planned])
+        self._keep(msgspec.structs.replace(planned, state=State.ATTACHING))
+        [observed] = await self.datapath.attach(self.outcome.record.netns, [plan.link(planned.link)])
+        made = attach.as_observed(planned, observed)
+        self._keep(made)
+        words = " ".join(made.link.addresses) or "no address"
+        self.outcome.done.append(f"attached {entry.interface} to {made.network} ({words})")
+
+    async def _undo(self, name: str) -> None:
+        """What was begun of an interface; what cannot be undone now stays in the record, for ``settle``."""
+        interface = self._at(name)
+        if interface is None:
+            self.core.release(self._holder(name))
+            return
+        with self.noted():
+            await self._remove(interface)
+
+    def _request(self, network: networks.Network, name: str) -> Request:
+        request = asked.one(self.sandbox, self.view, network, name)
+        others = [i for i in self.outcome.record.interfaces if i.link.name != name]
+        if any(other.network == request.network for other in others):
+            message = f"PodNetwork {request.network} is named twice; a Pod attaches to a network once"
+            raise AttachError(f"cannot attach Pod {self.sandbox.pod}: {message}", reasons.DUPLICATE_NETWORK)
+        return request
+
+    async def _readdressed(self, interface: InterfaceRecord, entry: changes.Entry) -> bool:
+        """Change the addresses of a link that is the same in all else. False: it must be made anew."""
+        if interface.state is not State.ATTACHED:
+            return False
+        try:
+            new = asked.one(self.sandbox, self.view, entry.network, entry.interface)
+            old = asked.one(self.sandbox, self.view, _entry_of(interface), entry.interface)
+        except AttachError:
+            return False  # what it was made from may have gone: then nobody can say what else differs
+        if not changes.readdressable(old, new):
+            return False
+        await self._readdress(interface, new)
+        return True
+
+    async def _readdress(self, interface: InterfaceRecord, request: Request) -> None:
+        name, former = interface.link.name, interface.link.addresses
+        holder = self._holder(name)
+        try:
+            planned = await self.core.interface(self.sandbox, request)
+        except PodnetError:
+            self.core.release(holder, [ipaddress.ip_interface(text).ip for text in former])
+            raise
+        link = msgspec.structs.replace(planned.link, mac=interface.link.mac, mtu=interface.link.mtu)
+        leaving = [text for text in former if text not in link.addresses]
+        made = msgspec.structs.replace(planned, link=link, leaving=leaving, observed=interface.observed)
+        self._keep(made)
+        await self._let_go(made)
+        self.outcome.done.append(f"{name} on {made.network} has {' '.join(link.addresses) or 'no address'} now")
+
+    async def _let_go(self, interface: InterfaceRecord) -> None:
+        """The kernel gets the addresses of the record and loses those that leave; then their leases end."""
+        link, leaving = plan.link(interface.link), [ipaddress.ip_interface(text) for text in interface.leaving]
+        await self.datapath.readdress(self.outcome.record.netns, link, leaving)
+        self.core.release(self._holder(interface.link.name), [address.ip for address in link.addresses])
+        self._keep(msgspec.structs.replace(interface, leaving=[]))
+
+
+def _entry_of(interface: InterfaceRecord) -> networks.Network:
+    """The entry of the list that ``interface`` was made for."""
+    versions = interface.default_versions or []
+    return networks.Network(
+        pod_network_name="" if interface.attachment else interface.network,
+        pod_network_attachment_name=interface.attachment,
+        is_default_gw4=4 in versions,
+        is_default_gw6=6 in versions,
+    )
