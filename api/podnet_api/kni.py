@@ -470,7 +470,7 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
              + " && ".join(f"!has(self.{d})" for d in _FILTERED),
              "ipam.dhcp needs antiSpoof: false: the node cannot know the address before the Pod has it",
              path=".antiSpoof"),
-        Rule("!has(self.ipam) || !has(self.ipam.dhcp) || !has(self.cni)",
+        Rule("!has(self.ipam) || !has(self.cni)",
              "the plugins of datapath cni give addresses", "FieldValueForbidden", ".ipam"),
         _SYSCTL_RULE,
     )  # fmt: skip

@@ -15,11 +15,20 @@ Span = tuple[int, int, int]
 
 def faults(path: str, ipam: kni.Ipam) -> list[Fault]:
     """Faults of ``ipam``, which stands at ``path``."""
-    found: list[Fault] = []
+    found = _dhcp_faults(path, ipam)
     spans: list[Span | None] = []
     for i, item in enumerate(ipam.ranges):
         spans.append(_range_span(f"{path}.ranges[{i}]", item, found))
     return found + _overlaps(path, ipam, spans) + _block_faults(path, ipam) + _sticky_faults(path, ipam)
+
+
+def _dhcp_faults(path: str, ipam: kni.Ipam) -> list[Fault]:
+    if ipam.dhcp is None:
+        missing = Fault(f"{path}.ranges", FaultType.REQUIRED, "must have ranges, or dhcp")
+        return [] if ipam.ranges else [missing]
+    message = "with dhcp, ranges may be of IPv6 alone"
+    both = [i for i, item in enumerate(ipam.ranges) if ":" not in item.cidr]
+    return [Fault(f"{path}.ranges[{i}].cidr", FaultType.INVALID, message, ipam.ranges[i].cidr) for i in both]
 
 
 def _range_span(path: str, item: kni.Range, faults: list[Fault]) -> Span | None:

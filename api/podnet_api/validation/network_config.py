@@ -17,7 +17,7 @@ def network_config_faults(config: kni.NetworkConfig) -> list[Fault]:
     spec = config.spec
     faults = _datapath_faults(spec) + _node_selector_faults(spec.node_selector)
     if spec.ipam is not None:
-        faults += ipam.faults("spec.ipam", spec.ipam) + _mtu_faults(spec)
+        faults += ipam.faults("spec.ipam", spec.ipam) + _mtu_faults(spec) + _given_elsewhere(spec, spec.ipam)
     for i, route in enumerate(spec.routes):
         faults += route_faults(f"spec.routes[{i}]", route)
     for i, server in enumerate(spec.dns.nameservers if spec.dns else []):
@@ -48,6 +48,16 @@ def _cni_faults(text: str) -> list[Fault]:
     if not isinstance(config, dict) or not (config.get("type") or config.get("plugins") or config.get("name")):
         message = "must be an object with type or plugins, or with the name of a configuration on the nodes"
         return [Fault(path, FaultType.INVALID, message, text)]
+    return []
+
+
+def _given_elsewhere(spec: kni.NetworkConfigSpec, pool: kni.Ipam) -> list[Fault]:
+    """Plugins and DHCP servers give addresses that a node does not know beforehand."""
+    if spec.cni is not None:
+        return [Fault("spec.ipam", FaultType.FORBIDDEN, "the plugins of datapath cni give addresses")]
+    if pool.dhcp is not None and spec.anti_spoof and (spec.bridge or spec.vxlan or spec.vlan):
+        message = "ipam.dhcp needs antiSpoof: false: the node cannot know the address before the Pod has it"
+        return [Fault("spec.antiSpoof", FaultType.INVALID, message, True)]
     return []
 
 
