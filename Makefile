@@ -76,8 +76,11 @@ bench: setup ## measurements against the kernel floor (root), written to build/b
 bench-scheduler: setup ## what the extender costs kube-scheduler (BENCH="--nodes 5000"), to build/bench-scheduler.json
 	$(RUN) python tests/benchmark/scheduler/run.py $(BENCH)
 
-chaos: setup ## 10,000 racing Pods, extender and scheduler killed again and again
+chaos: setup ## the extender and the KNI server killed again and again, a node without API server: an hour (root)
 	$(RUN) python tests/scheduler/chaos.py
+	$(HACK).packages ip nft
+	PODNET_CRASH_ROUNDS=1000 PODNET_OUTAGE_SECONDS=600 PODNET_IPAM_SECONDS=300 $(PYTEST) -s --timeout=7200 \
+		tests/apiserver/test_crash.py tests/apiserver/test_ipam_proof.py
 
 image: setup ## build the images
 	@$(HACK).image build
