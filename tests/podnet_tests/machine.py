@@ -245,9 +245,7 @@ class Machine:
         records = self.records()
         names = {i.link.host_name for record in records.values() for i in record.interfaces}
         found = [f"checkpoint without a sandbox: {id}" for id in records.keys() - self.alive.keys()]
-        found += [
-            f"Pod without its networks: {id}" for id in self.alive.keys() - records.keys() if wanted(self.alive[id])
-        ]
+        found += [f"Pod without its networks: {id}" for id in self.alive.keys() - records.keys()]
         found += [f"checkpoint {id} is {r.state.value}" for id, r in records.items() if r.state.value != "attached"]
         found += [f"link without a sandbox: {name}" for name in self.host_links() - names]
         found += [f"sandbox without its link: {name}" for name in names - self.host_links()]
