@@ -1,21 +1,24 @@
 """What the edit of a running Pod's list asks for: which interfaces go, which come, which stay. Pure.
 
 An entry is known by the name of its interface. One that is the same in everything else is left untouched; one that
-differs goes and comes again, unless only its addresses differ (``readdressable``, asked by plug).
+differs goes and comes again, unless only its addresses differ (``readdressable``, asked by plug). A bond or vrf and its
+parts are one: when one of them changes, all are made anew, together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 from podnet_api import kni, networks
 
+from podnet_kni_server.details import BondDetail, VrfDetail
 from podnet_kni_server.kinds.kind import Request
 from podnet_kni_server.records import InterfaceRecord
 
-ConfigOf = Callable[[str], kni.NetworkConfig | None]
+Parts = Mapping[str, Collection[str]]
+"""The interfaces of the same Pod that an interface is made of, by its name."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Changes:
-    """In the order in which they are to be carried out: ``gone`` is last first, ``new`` as listed."""
+    """In the order in which they are to be carried out: ``gone`` is last first, ``new`` as listed, those in one
+    group that are made together."""
 
     gone: tuple[InterfaceRecord, ...]
-    new: tuple[Entry, ...]
+    new: tuple[tuple[Entry, ...], ...]
 
     def __bool__(self) -> bool:
         return bool(self.gone or self.new)
@@ -43,17 +47,35 @@ def entries(listed: Sequence[networks.Network]) -> tuple[Entry, ...]:
     return tuple(Entry(network, name) for network, name in named if not network.is_default_network)
 
 
-def between(present: Sequence[InterfaceRecord], wanted: Sequence[Entry], config_of: ConfigOf) -> Changes:
-    """What makes ``present`` into ``wanted``. A bond or vrf whose members change is made anew as well."""
+def between(present: Sequence[InterfaceRecord], wanted: Sequence[Entry], parts: Parts) -> Changes:
+    """What makes ``present`` into ``wanted``, whose interfaces are made of ``parts``."""
     by_name = {interface.link.name: interface for interface in present}
     kept = {e.interface for e in wanted if (i := by_name.get(e.interface)) is not None and is_same(i, e)}
-    touched = (set(by_name) | {entry.interface for entry in wanted}) - kept
-    again = _built_upon([i for i in present if i.link.name in kept], touched, config_of)
-    kept -= again
+    names = [*by_name, *(entry.interface for entry in wanted)]
+    groups = _groups(names, [*parts.items(), *((i.link.name, _parts_of(i)) for i in present)])
+    kept = {name for group in groups if group <= kept for name in group}
+    coming = [tuple(e for e in wanted if e.interface in group and e.interface not in kept) for group in groups]
     return Changes(
         gone=tuple(i for i in reversed(present) if i.link.name not in kept),
-        new=tuple(entry for entry in wanted if entry.interface not in kept),
+        new=tuple(sorted((group for group in coming if group), key=lambda group: wanted.index(group[0]))),
     )
+
+
+def _groups(names: Iterable[str], parts: Iterable[tuple[str, Collection[str]]]) -> list[set[str]]:
+    """``names`` in sets of those that belong together."""
+    groups = [{name} for name in dict.fromkeys(names)]
+    for name, own in parts:
+        together = {name, *own}
+        touched = [group for group in groups if group & together]
+        groups = [group for group in groups if not group & together]
+        if touched:
+            groups.append(set[str]().union(*touched))
+    return groups
+
+
+def _parts_of(interface: InterfaceRecord) -> list[str]:
+    detail = interface.link.detail
+    return detail.parts if isinstance(detail, BondDetail | VrfDetail) else []
 
 
 def is_same(interface: InterfaceRecord, entry: Entry) -> bool:
@@ -67,24 +89,6 @@ def default_versions(network: networks.Network) -> list[int]:
     """The families whose default route an entry asks for."""
     flags = ((4, network.is_default_gw4), (6, network.is_default_gw6))
     return [version for version, flag in flags if flag]
-
-
-def _built_upon(kept: Sequence[InterfaceRecord], touched: Collection[str], config_of: ConfigOf) -> set[str]:
-    """Those of ``kept`` that hold a touched interface, and those that hold them in turn."""
-    found: set[str] = set()
-    while more := {
-        i.link.name for i in kept if i.link.name not in found and members(config_of(i.config)) & (set(touched) | found)
-    }:
-        found |= more
-    return found
-
-
-def members(config: kni.NetworkConfig | None) -> set[str]:
-    """Interfaces of the same Pod that a link of ``config`` takes into itself."""
-    if config is None:
-        return set()
-    bond, vrf = config.spec.bond, config.spec.vrf
-    return set(bond.links if bond else ()) | set(vrf.members if vrf else ())
 
 
 def readdressable(old: Request, new: Request) -> bool:

@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 from podnet_api import networks, reasons
 from podnet_api.errors import PodnetError
 
-from podnet_kni_server import asked, attach, changes, plan
+from podnet_kni_server import asked, attach, changes, kinds, parts, plan
 from podnet_kni_server.datapath.interface import Datapath
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.kinds.kind import Request
@@ -87,23 +87,45 @@ class _Run:
 
     async def change(self, wanted: Sequence[changes.Entry]) -> None:
         """Carry out what differs between the record and ``wanted``."""
-        found = changes.between(self.outcome.record.interfaces, wanted, self.view.network_config)
-        coming = {entry.interface: entry for entry in found.new}
+        found = changes.between(self.outcome.record.interfaces, wanted, self._parts(wanted))
+        if not found:
+            return
+        stayed = await self._readdress_all(found)
+        gone = [interface for interface in found.gone if interface.link.name not in stayed]
+        with self.noted():
+            # All at once: after a crash among them, the rest of a bond must not look like interfaces of their own.
+            self._keep(*(msgspec.structs.replace(interface, state=State.DETACHING) for interface in gone))
+        for interface in gone:
+            with self.noted():
+                await self._remove(interface)
+                self.outcome.done.append(f"detached {interface.link.name} from {interface.network}")
+        for group in found.new:
+            with self.noted():
+                if not any(entry.interface in stayed or self._at(entry.interface) for entry in group):
+                    await self._add(group)
+        with self.noted():
+            self._sort([entry.interface for entry in wanted])
+
+    def _parts(self, wanted: Sequence[changes.Entry]) -> dict[str, Collection[str]]:
+        """What the interfaces of the list are made of, as far as it is known."""
+        found: dict[str, Collection[str]] = {}
+        for entry in wanted:
+            with contextlib.suppress(AttachError):
+                config = asked.one(self.sandbox, self.view, entry.network, entry.interface).config
+                found[entry.interface] = kinds.KINDS[kinds.datapath_of(config)].parts(config)
+        return found
+
+    async def _readdress_all(self, found: changes.Changes) -> set[str]:
+        """The names of the interfaces that need but other addresses, and were tried to be given them."""
+        alone = {group[0].interface: group[0] for group in found.new if len(group) == 1}
+        stayed = set()
         for interface in found.gone:
-            with self.noted():
-                entry = coming.get(interface.link.name)
-                if entry is not None and await self._readdressed(interface, entry):
-                    del coming[interface.link.name]
-                else:
-                    await self._remove(interface)
-                    self.outcome.done.append(f"detached {interface.link.name} from {interface.network}")
-        for entry in found.new:
-            with self.noted():
-                if entry.interface in coming and self._at(entry.interface) is None:
-                    await self._add(entry)
-        if found:
-            with self.noted():
-                self._sort([entry.interface for entry in wanted])
+            request = self._readdressable(interface, alone.get(interface.link.name))
+            if request is not None:
+                stayed.add(interface.link.name)
+                with self.noted():
+                    await self._readdress(interface, request)
+        return stayed
 
     def _at(self, name: str) -> InterfaceRecord | None:
         return next((i for i in self.outcome.record.interfaces if i.link.name == name), None)
@@ -137,32 +159,36 @@ class _Run:
         self.core.release(self._holder(interface.link.name))
         self._keep(without=interface.link.name)
 
-    async def _add(self, entry: changes.Entry) -> None:
+    async def _add(self, group: Sequence[changes.Entry]) -> None:
+        """All of the group or none."""
         try:
-            await self._try_add(entry)
+            await self._try_add(group)
         except BaseException:
             # Also on cancellation: the clean-up itself must not be cancelled.
-            await asyncio.shield(asyncio.ensure_future(self._undo(entry.interface)))
+            await asyncio.shield(asyncio.ensure_future(self._undo([entry.interface for entry in group])))
             raise
 
-    async def _try_add(self, entry: changes.Entry) -> None:
-        planned = await self.core.interface(self.sandbox, self._request(entry.network, entry.interface))
-        self.outcome.record = await self.core.with_defaults(self.outcome.record, [planned])
-        self._keep(msgspec.structs.replace(planned, state=State.ATTACHING))
-        [observed] = await self.datapath.attach(self.outcome.record.netns, [plan.link(planned.link)])
-        made = attach.as_observed(planned, observed)
-        self._keep(made)
-        words = " ".join(made.link.addresses) or "no address"
-        self.outcome.done.append(f"attached {entry.interface} to {made.network} ({words})")
+    async def _try_add(self, group: Sequence[changes.Entry]) -> None:
+        requests = parts.ordered(self.sandbox, [self._request(entry.network, entry.interface) for entry in group])
+        planned = parts.joined([await self.core.interface(self.sandbox, request) for request in requests])
+        self.outcome.record = await self.core.with_defaults(self.outcome.record, planned)
+        self._keep(*(msgspec.structs.replace(one, state=State.ATTACHING) for one in planned))
+        observed = await self.datapath.attach(self.outcome.record.netns, [plan.link(one.link) for one in planned])
+        made = [attach.as_observed(one, seen) for one, seen in zip(planned, observed, strict=True)]
+        self._keep(*made)
+        for one in made:
+            words = " ".join(one.link.addresses) or "no address"
+            self.outcome.done.append(f"attached {one.link.name} to {one.network} ({words})")
 
-    async def _undo(self, name: str) -> None:
-        """What was begun of an interface; what cannot be undone now stays in the record, for ``settle``."""
-        interface = self._at(name)
-        if interface is None:
-            self.core.release(self._holder(name))
-            return
-        with self.noted():
-            await self._remove(interface)
+    async def _undo(self, names: Sequence[str]) -> None:
+        """What was begun of these; what cannot be undone now stays in the record, for ``settle``."""
+        for name in reversed(names):
+            interface = self._at(name)
+            with self.noted():
+                if interface is None:
+                    self.core.release(self._holder(name))
+                else:
+                    await self._remove(interface)
 
     def _request(self, network: networks.Network, name: str) -> Request:
         request = asked.one(self.sandbox, self.view, network, name)
@@ -172,19 +198,16 @@ class _Run:
             raise AttachError(f"cannot attach Pod {self.sandbox.pod}: {message}", reasons.DUPLICATE_NETWORK)
         return request
 
-    async def _readdressed(self, interface: InterfaceRecord, entry: changes.Entry) -> bool:
-        """Change the addresses of a link that is the same in all else. False: it must be made anew."""
-        if interface.state is not State.ATTACHED:
-            return False
+    def _readdressable(self, interface: InterfaceRecord, entry: changes.Entry | None) -> Request | None:
+        """What a link is to become whose addresses are all that changes; None: it must be made anew."""
+        if interface.state is not State.ATTACHED or entry is None:
+            return None
         try:
             new = asked.one(self.sandbox, self.view, entry.network, entry.interface)
             old = asked.one(self.sandbox, self.view, _entry_of(interface), entry.interface)
         except AttachError:
-            return False  # what it was made from may have gone: then nobody can say what else differs
-        if not changes.readdressable(old, new):
-            return False
-        await self._readdress(interface, new)
-        return True
+            return None  # what it was made from may have gone: then nobody can say what else differs
+        return new if changes.readdressable(old, new) else None
 
     async def _readdress(self, interface: InterfaceRecord, request: Request) -> None:
         name, former = interface.link.name, interface.link.addresses

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from podnet_api import names
-from podnet_kni_server import asked, changes, plug
+from podnet_kni_server import plug
 from podnet_kni_server.datapath.model import NodeLinkState
-from podnet_kni_server.records import InterfaceRecord, Record, Sandbox, State
+from podnet_kni_server.records import Record, State
 from podnet_tests.kni_world import World, network_config, sandbox
 
 
@@ -210,7 +208,7 @@ class Killed(BaseException):
     """The process dies here: nothing of what follows is done."""
 
 
-@pytest.mark.parametrize("at", range(1, 12))
+@pytest.mark.parametrize("at", range(1, 13))
 async def test_a_kill_at_every_step_leaks_nothing(world: World, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """The steps are the writes of the record and the calls of the kernel; the process dies before the ``at``-th."""
     before = (named("blue", "net1"), named("red", "net2"))
@@ -274,27 +272,66 @@ def _die_in(world: World, monkeypatch: pytest.MonkeyPatch, step: Any) -> None:
     monkeypatch.setattr(world.datapath, "detach", dying_detach)
 
 
-async def test_a_bond_is_made_again_when_a_link_of_it_changes(world: World) -> None:
-    bond = network_config("pair", bond={"links": ["net1", "net2"]}, ipam=None)
-    await world.core.attach(sandbox(named("blue", "net1"), named("red", "net2")))
-    record = world.core.record("s1")
-    assert record is not None
-    present = [*record.interfaces, _interface(record, "bond0", "pair")]
-    configs = {**world.configs, "pair": bond}
-    wanted = _entries(named("green", "net1"), named("red", "net2"), named("pair", "bond0"))
-    found = changes.between(present, wanted, configs.get)
-    assert [i.link.name for i in found.gone] == ["bond0", "net1"]
-    assert [e.interface for e in found.new] == ["net1", "bond0"]
-    same = _entries(named("blue", "net1"), named("red", "net2"), named("pair", "bond0"))
-    assert not changes.between(present, same, configs.get)
+@pytest.fixture
+def bonded(world: World) -> World:
+    """Two links without addresses, and what is made of them."""
+    world.add(network_config("left"))
+    world.add(network_config("pair", bond={"links": ["net1", "net2"]}))
+    world.add(network_config("pool", ipam={"ranges": [{"cidr": "10.5.0.0/24"}]}, vrf={"table": 7, "members": ["net2"]}))
+    return world
 
 
-def _interface(record: Record, name: str, network: str) -> InterfaceRecord:
-    first = record.interfaces[0]
-    link = msgspec.structs.replace(first.link, name=name)
-    return msgspec.structs.replace(first, network=network, config=network, link=link)
+PAIR = (named("blue", "net1"), named("left", "net2"), named("pair", "bond0"))
 
 
-def _entries(*listed: Any) -> tuple[changes.Entry, ...]:
-    text = json.dumps(listed)
-    return changes.entries(asked.wanted(Sandbox("s", "u", "ns", "p", None, {names.NETWORKS_ANNOTATION: text})))
+async def test_a_bond_comes_and_goes_with_its_links(bonded: World) -> None:
+    await bonded.core.attach(sandbox(named("red", "net5")))
+    outcome = await bring(bonded, named("red", "net5"), *PAIR)
+    assert outcome.errors == []
+    assert has(outcome.record) == {"net5": [], "net1": [], "net2": [], "bond0": ["10.1.0.2/24"]}
+    bonded.datapath.calls.clear()
+    assert not (await bring(bonded, named("red", "net5"), *PAIR)).done
+    assert bonded.datapath.calls == []
+    outcome = await bring(bonded, named("red", "net5"), *PAIR[:2])
+    assert has(outcome.record) == {"net5": [], "net1": ["10.1.0.2/24"], "net2": ["10.1.0.2/24"]}, "on their own again"
+    assert "net5" not in touched(bonded)
+    await bonded.core.detach("s1")
+    assert bonded.nothing_left()
+
+
+async def test_a_bond_is_made_anew_when_a_link_of_it_changes(bonded: World) -> None:
+    await bonded.core.attach(sandbox(*PAIR))
+    bonded.datapath.calls.clear()
+    outcome = await bring(bonded, named("green", "net1"), *PAIR[1:])
+    assert outcome.errors == []
+    assert touched(bonded) == ["bond0", "net2", "net1", "net1", "net2", "bond0"]
+    assert [i.network for i in outcome.record.interfaces] == ["green", "left", "pair"]
+
+
+async def test_a_bond_without_one_of_its_links_is_refused_whole(bonded: World) -> None:
+    await bonded.core.attach(sandbox(named("red", "net5")))
+    outcome = await bring(bonded, named("red", "net5"), PAIR[0], PAIR[2])
+    assert "interface net2, which no earlier entry of the list attaches" in str(outcome.errors[0])
+    assert list(has(outcome.record)) == ["net5"]
+    assert bonded.leases.used("blue") == bonded.leases.used("pair") == 0
+
+
+async def test_a_kill_between_a_bond_and_its_links(bonded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of a bond must not be taken for links of their own, which would have addresses."""
+    await bonded.core.attach(sandbox(*PAIR))
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 5:
+            raise Killed
+
+    _die_in(bonded, monkeypatch, step)
+    with pytest.raises(Killed):
+        await bring(bonded, *PAIR[:2])
+    monkeypatch.undo()
+    bonded.restart()
+    await bonded.core.reconcile([sandbox(*PAIR)])
+    outcome = await bring(bonded, *PAIR[:2])
+    assert has(outcome.record) == {"net1": ["10.1.0.2/24"], "net2": ["10.1.0.2/24"]}
