@@ -20,8 +20,9 @@ mount -t sysfs sysfs /new/sys
 mount -t devtmpfs devtmpfs /new/dev
 mkdir -p /new/dev/pts /new/dev/shm
 mount -t devpts devpts /new/dev/pts
-for directory in dev/shm run tmp; do mount -t tmpfs -o mode=1777 tmpfs "/new/$directory"; done
+for directory in dev/shm run; do mount -t tmpfs -o mode=1777 tmpfs "/new/$directory"; done
 mount -t cgroup2 cgroup2 /new/sys/fs/cgroup
+mkdir -m 1777 /new/run/tmp
 mkdir -p "/new/lib/modules/$(uname -r)"
 mount -o bind "/lower$MODULES" "/new/lib/modules/$(uname -r)"
 mount -t 9p -o "$files" share "/new$SHARE"

@@ -23,7 +23,7 @@ INSIDE = "PODNET_VM"
 """Environment variable that is set in the VM."""
 DEADLINE = 480.0
 """Seconds that a run may take."""
-_PASSED_ON = ("HOME", "LANG", "LC_ALL", "CI", "PYTEST_ADDOPTS", "XDG_CACHE_HOME")
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "CI", "PYTEST_ADDOPTS", "PYTHONPATH", "XDG_CACHE_HOME")
 
 
 def run(argv: Sequence[str], *, deadline: float = DEADLINE, env: Mapping[str, str] | None = None) -> int:
@@ -52,7 +52,7 @@ def _prepare(made: machine.Machine, argv: Sequence[str], env: Mapping[str, str])
 def _script(argv: Sequence[str], env: Mapping[str, str]) -> str:
     """What runs as the VM's first process, once the root is there."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    every = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", **passed, **env, INSIDE: "1"}
+    every = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", **passed, **env, "TMPDIR": "/run/tmp", INSIDE: "1"}
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in every.items())
     # The port has no name of its own without udev; there is only this one.
     return f"""{exports}
