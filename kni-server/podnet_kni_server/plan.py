@@ -93,13 +93,14 @@ def _routes(
     request: Request, shape: Shape, bound: Sequence[InterfaceAddress], hops: Sequence[pools.Address]
 ) -> list[RouteRecord]:
     """Those of network and attachment. Where addresses have no subnet on the link, the subnets are routed too, and
-    everything leads through the next hop."""
+    everything leads through the next hop; to which there is a route as well, for what it says itself."""
     asked = [(route.destination, route.gateway or "") for route in (*request.config.spec.routes, *request.own.routes)]
     if not shape.single:
         return [RouteRecord(destination=destination, gateway=gateway) for destination, gateway in asked]
     by_version = {hop.version: str(hop) for hop in hops}
+    on_link = [RouteRecord(destination=f"{hop}/{hop.max_prefixlen}") for hop in hops if hop.version == 4]
     subnets = [(str(a.network), "") for a in bound if a.network.prefixlen < a.max_prefixlen]
-    return [
+    return on_link + [
         RouteRecord(destination=destination, gateway=by_version.get(6 if ":" in destination else 4, gateway))
         for destination, gateway in dict.fromkeys((*subnets, *asked))
     ]

@@ -129,13 +129,16 @@ async def ready(datapath: KernelDatapath, *wanted: NodeLink) -> dict[str, NodeLi
     return states
 
 
-def crosses(source: Place, target: Place, address: str, patience: float = 3.0) -> bool:
-    """Whether a datagram to `address` gets from one namespace into the other, and its answer back."""
+def crosses(source: Place, target: Place, address: str, patience: float = 3.0, device: str = "") -> bool:
+    """Whether a datagram to `address` gets from one namespace into the other, and its answer back; over `device`
+    of the source, if one is named."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with (
         target.inside(lambda: socket.socket(family, socket.SOCK_DGRAM)) as server,
         source.inside(lambda: socket.socket(family, socket.SOCK_DGRAM)) as client,
     ):
+        if device:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         server.bind((address, 7777))
         server.settimeout(0.1)
         client.settimeout(0.1)

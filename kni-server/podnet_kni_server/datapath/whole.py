@@ -26,6 +26,7 @@ from podnet_kni_server.details import UserspaceDetail
 
 BATCH = frozenset(("veth", "macvlan"))
 """Kinds that attach.py makes."""
+_PASSTHRU = "passthru"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class _Made:
 
 def attach_all(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
     """See interface.Datapath.attach."""
-    if all(link.kind in BATCH and link.extras is None for link in wanted):
+    if all(_in_batch(link) and link.extras is None for link in wanted):
         return attach.attach(node, pod, wanted)
     present = observe.list_links(pod.channel)
     made = _Made(node, pod, frozenset(_there(wanted, present)), _bonded(present))
@@ -59,6 +60,11 @@ def attach_all(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
             with contextlib.suppress(DatapathError):
                 step()
         raise
+
+
+def _in_batch(link: Link) -> bool:
+    # Of a macvlan in mode passthru the kernel says "invalid" when there is one already, as of much else.
+    return link.kind in BATCH and link.mode != _PASSTHRU
 
 
 def _there(wanted: Sequence[Link], present: dict[str, observe.Seen]) -> Iterator[str]:
@@ -77,7 +83,7 @@ def _bonded(present: dict[str, observe.Seen]) -> dict[str, observe.Seen]:
 
 def _groups(wanted: Sequence[Link]) -> Iterator[list[Link]]:
     """Runs of links that are made together."""
-    for batch, run in itertools.groupby(wanted, lambda link: link.kind in BATCH):
+    for batch, run in itertools.groupby(wanted, _in_batch):
         if batch:
             yield list(run)
         else:
@@ -85,7 +91,7 @@ def _groups(wanted: Sequence[Link]) -> Iterator[list[Link]]:
 
 
 def _attach_group(made: _Made, group: list[Link]) -> list[Observed]:
-    if group[0].kind not in BATCH:
+    if not _in_batch(group[0]):
         return [_attach_one(made, group[0])]
     todo = [link for link in group if link.name not in made.bonded]
     found = {one.name: one for one in attach.attach(made.node, made.pod, todo)} if todo else {}
@@ -177,13 +183,13 @@ def detach_all(node: Node, pod: Pod | None, unwanted: Sequence[Link]) -> None:
     failures: list[DatapathError] = []
     for link in reversed(unwanted):
         steps = [extra.remove for extra in reversed(EXTRAS)] if link.extras else []
-        steps += [] if link.kind in BATCH else [_maker(link).remove]
+        steps += [] if _in_batch(link) else [_maker(link).remove]
         for step in steps:
             try:
                 step(node, pod, link)
             except DatapathError as error:
                 failures.append(error)
-    batch = [link for link in unwanted if link.kind in BATCH]
+    batch = [link for link in unwanted if _in_batch(link)]
     if batch:
         attach.detach(node, pod.channel if pod else None, batch)
     if failures:

@@ -18,6 +18,7 @@ MAKERS: Mapping[str, Maker] = {
     "sriov": Sriov(),
     "vlan": Upon("vlan", lambda link: links.vlan_data(link.vlan)),
     "ipvlan": Upon("ipvlan", lambda link: links.ipvlan_data(link.mode)),
+    "macvlan": Upon("macvlan", lambda link: links.macvlan_data(link.mode)),
     "macvtap": Upon("macvtap", lambda link: links.macvlan_data(link.mode)),
     "routed": Routed(),
     "tap": Tap(),
