@@ -57,8 +57,12 @@ def test_the_same_but_for_the_networks(sides: Sides, command: dict[str, Any]) ->
 
 def difference(ours: Any, theirs: Any) -> str:
     """The lines that differ."""
-    texts = [one if isinstance(one, str) else json.dumps(one, indent=1, sort_keys=True) for one in (ours, theirs)]
-    return "\n".join(difflib.unified_diff(*(text.splitlines() for text in texts), "proxy", "direct", n=1))
+    before, after = (_lines(one) for one in (theirs, ours))
+    return "\n".join(difflib.unified_diff(before, after, "direct", "proxy", n=1))
+
+
+def _lines(found: Any) -> list[str]:
+    return (found if isinstance(found, str) else json.dumps(found, indent=1, sort_keys=True)).splitlines()
 
 
 def until(side: Kubectl, words: list[str], lines: int) -> Done:

@@ -1,7 +1,7 @@
 """What podnet-proxy costs a reader, against the API server itself: `make bench-proxy`.
 
-`python tests/benchmark/proxy.py [--pods 5000] [--rounds 6]`. etcd, kube-apiserver and the proxy are real processes. Each
-round reads the same list (or replays it as a watch) directly and through the proxy, in the other order in every
+`python tests/benchmark/proxy.py [--pods 5000] [--rounds 6]`. etcd, kube-apiserver and the proxy are real processes.
+Each round reads the same list (or replays it as a watch) directly and through the proxy, in the other order in every
 second round. The client reads and throws away: whatever more a client does makes the ratio smaller. Latency of events
 is measured on two watches that are open at the same time, from before the request that makes the event.
 

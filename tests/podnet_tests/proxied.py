@@ -54,7 +54,7 @@ class Kubectl:
 
     def run(self, *argv: str, stdin: str | None = None) -> Done:
         """Runs it; a failure is an answer, too."""
-        words = [cluster.kubectl_program(), f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}"]
+        words = [str(cluster.kubectl_program()), f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}"]
         words.append(f"--cache-dir={self.directory / 'cache'}")
         env = {**os.environ, "KUBECTL_EXTERNAL_DIFF": "diff -u", "EDITOR": "false", "HOME": str(self.directory)}
         done = subprocess.run(

@@ -35,7 +35,8 @@ def test_every_program_has_an_account_of_its_own() -> None:
     accounts = {one["metadata"]["name"] for one in objects("ServiceAccount")}
     used = [one["spec"]["template"]["spec"]["serviceAccountName"] for one in workloads()]
     assert sorted(used) == sorted(accounts)
-    assert {subject["name"] for one in objects("ClusterRoleBinding") for subject in one["subjects"]} >= accounts
+    bindings = [*objects("ClusterRoleBinding"), *objects("RoleBinding")]
+    assert {subject["name"] for one in bindings for subject in one["subjects"]} >= accounts
 
 
 def test_no_program_is_privileged_and_only_the_kni_server_has_capabilities() -> None:

@@ -41,7 +41,8 @@ class Proxy:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request. The one place that turns errors into answers."""
         received = [(name, value) for name, value in request.headers.items()]
-        if problem := headers.refusal(request.method, request.raw_path, received):
+        problem = "" if request.version >= aiohttp.HttpVersion10 else "cannot forward HTTP/0.9"
+        if problem := problem or headers.refusal(request.method, request.raw_path, received):
             return _refused(400, problem)
         try:
             return await self._route(request, self._call(request, received), received)
@@ -113,7 +114,7 @@ class Proxy:
         kept = headers.without(call.headers, "accept", "accept-encoding", "if-none-match", "if-modified-since")
         asked = Call("GET", call.path, "", [*kept, ("Accept", requests.JSON)], call.vouched)
         reply = await exchange.ask(self._upstream, asked, None)
-        if reply.code != 200 or not reply.is_json:
+        if reply.code != 200 or not reply.body.startswith(b"{"):  # the index has no Content-Type of JSON
             return exchange.whole(reply, reply.body)
         change = openapi.document if document else openapi.index
         response = exchange.whole(reply, await asyncio.to_thread(change, reply.body))

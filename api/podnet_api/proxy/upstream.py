@@ -61,7 +61,7 @@ def keep_alive(sock: socket.socket) -> None:
 class Upstream:
     """The API server at ``server`` (base URL). ``vouching`` has the certificate of a request-header proxy."""
 
-    def __init__(self, server: str, tls: ssl.SSLContext | None, vouching: ssl.SSLContext | None = None) -> None:
+    def __init__(self, server: str, tls: ssl.SSLContext | None = None, vouching: ssl.SSLContext | None = None) -> None:
         self._server = server.rstrip("/")
         self._contexts = {False: tls, True: vouching}
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
