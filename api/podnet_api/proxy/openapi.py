@@ -45,7 +45,7 @@ _NETWORK: Json = {
 _NETWORKS: Json = {
     "type": "array",
     "description": "Networks lists the networks that the Pod attaches to (KEP-3698): each at most once, and none"
-    " for a Pod with hostNetwork. It cannot change after the Pod is created.",
+    " for a Pod with hostNetwork. It may be edited while the Pod runs.",
     "items": {"default": {}, "allOf": [{"$ref": f"#/components/schemas/{_CORE}Network"}]},
     "x-kubernetes-list-type": "atomic",
 }
