@@ -56,12 +56,12 @@ apiserver: setup ## the example objects against a real API server
 scheduler: setup ## the extender with a real kube-scheduler and API server, killed on the way
 	$(PYTEST) tests/scheduler
 
-vm: setup ## those of them that this kernel cannot run, and SR-IOV, in a VM (root)
-	@$(HACK).vm test
-
 netns: setup ## tests against the real kernel, in network namespaces (root)
 	$(HACK).packages ip nft
 	$(PYTEST) tests/netns
+
+vm: setup ## those of netns that this kernel cannot run, and SR-IOV, in a VM (root)
+	@$(HACK).vm test
 
 e2e: setup ## tests in a real cluster of their own (KEEP=1 leaves it up)
 	$(PYTEST) tests/e2e
