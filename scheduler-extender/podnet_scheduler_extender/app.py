@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from aiohttp import web
 
-from podnet_scheduler_extender import metrics, wire
+from podnet_scheduler_extender import explain, metrics, wire
 from podnet_scheduler_extender.extender import Extender
 
 log = logging.getLogger(__name__)
@@ -71,11 +72,13 @@ def _explain(extender: Extender) -> _Route:
         namespace, slash, name = request.query.get("pod", "").partition("/")
         if not slash:
             return web.Response(status=400, text="cannot explain: say ?pod=namespace/name\n")
-        page = extender.explain(namespace, name)
-        if page is None:
+        report = extender.explain(namespace, name)
+        if report is None:
             text = f"cannot explain Pod {namespace}/{name}: no Pod of this name has networks\n"
             return web.Response(status=404, text=text)
-        return web.Response(text=page)
+        if request.query.get("output") == "json":
+            return web.Response(body=msgspec.json.encode(report), content_type="application/json")
+        return web.Response(text=explain.page(report))
 
     return route
 

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from podnet_scheduler_extender import filter, refusals
+from podnet_api.meta import Model
+
+from podnet_scheduler_extender import filter, refusals, score
 from podnet_scheduler_extender.demand import Demand, Need, Resolution
 from podnet_scheduler_extender.filter import Verdict
 from podnet_scheduler_extender.ledger import Ledger
@@ -102,21 +104,93 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def report(pod: str, explanation: Explanation, verdict: Verdict, demand: Demand, snapshot: Snapshot) -> str:
-    """The page /explain on a Pod that is not bound: the verdict, then a line with numbers for each node."""
-    lines = [f"Pod {pod}: " + ("fits" if explanation.fits else f"{explanation.reason}: {explanation.message}")]
+class NetworkNumbers(Model, frozen=True, kw_only=True, omit_defaults=False):
+    """What a node has of one network, and how much of it bound Pods use. Pods in flight count besides."""
+
+    network: str
+    attachments_used: int
+    attachments_capacity: int
+    addresses_left: dict[str, int]
+    """By family, ``IPv4`` and ``IPv6``: what a Pod on this node could get."""
+
+
+class NodeVerdict(Model, frozen=True, kw_only=True, omit_defaults=False):
+    """One node. ``why`` is ``fits`` or a sentence of ``refusals``; ``score`` (0 to 10, only of those that fit) is
+    made of ``free``, the free part of what is scarcest, and ``near``, whether addresses are at hand."""
+
+    node: str
+    fits: bool
+    why: str
+    score: int | None
+    free: float | None
+    near: bool | None
+    networks: list[NetworkNumbers]
+
+
+class Report(Model, frozen=True, kw_only=True, omit_defaults=False):
+    """The answer of /explain as JSON; fields are added to it and never changed or removed. ``standing`` says where
+    a Pod went that is not to be placed any more; then there are no nodes. ``reason`` is one of podnet_api.reasons."""
+
+    pod: str
+    standing: str = ""
+    fits: bool = True
+    reason: str = ""
+    message: str = ""
+    nodes: list[NodeVerdict] = []
+
+
+def report(
+    pod: str,
+    explanation: Explanation,
+    verdict: Verdict,
+    resolution: Resolution,
+    snapshot: Snapshot,
+    weights: score.Weights,
+) -> Report:
+    """On a Pod that is to be placed: the verdict, and numbers for each node."""
+    scores = score.reckoned(resolution.demand, snapshot.index.select(verdict.fitting), snapshot, weights)
     words = dict.fromkeys(verdict.fitting, "fits") | {node: why.text for node, why in verdict.refused.items()}
-    for node in sorted(words):
-        numbers = "; ".join(text for need in demand.needs if (text := _numbers(need, node, snapshot)))
-        lines.append(f"  {node}: {words[node]}{_brackets(numbers)}")
-    return "\n".join(lines) + "\n"
+    nodes = [_node(node, words[node], scores.get(node), resolution.demand, snapshot) for node in sorted(words)]
+    return Report(pod=pod, fits=explanation.fits, reason=explanation.reason, message=explanation.message, nodes=nodes)
 
 
-def _numbers(need: Need, node: str, snapshot: Snapshot) -> str:
-    """What bound Pods have left on a node of what a Pod needs; Pods in flight count besides."""
+def _node(node: str, why: str, found: score.Reckoned | None, demand: Demand, snapshot: Snapshot) -> NodeVerdict:
+    return NodeVerdict(
+        node=node,
+        fits=why == "fits",
+        why=why,
+        score=found.score if found else None,
+        free=round(found.free, 3) if found else None,
+        near=found.near if found else None,
+        networks=[numbers for need in demand.needs if (numbers := _numbers(need, node, snapshot))],
+    )
+
+
+def _numbers(need: Need, node: str, snapshot: Snapshot) -> NetworkNumbers | None:
     entry, stock = snapshot.on(need.network).get(node), snapshot.stocks.get(need.config)
     if entry is None or stock is None:
-        return ""
-    used = f"{need.network}: {stock.attachments.get(node, 0)} of {entry.attachments.capacity} attachments in use"
-    left = [f"{stock.families[v].left(node)} IPv{v} addresses left" for v, _ in need.uses if v in stock.families]
-    return ", ".join([used, *left])
+        return None
+    left = {f"IPv{v}": stock.families[v].left(node) for v, _ in need.uses if v in stock.families}
+    return NetworkNumbers(
+        network=need.network,
+        attachments_used=stock.attachments.get(node, 0),
+        attachments_capacity=entry.attachments.capacity,
+        addresses_left=left,
+    )
+
+
+def page(report: Report) -> str:
+    """``report`` for people: the verdict, then a line for each node."""
+    first = report.standing or ("fits" if report.fits else f"{report.reason}: {report.message}")
+    return "\n".join([f"Pod {report.pod}: {first}", *(_line(node) for node in report.nodes)]) + "\n"
+
+
+def _line(node: NodeVerdict) -> str:
+    parts = []
+    if node.score is not None and node.free is not None:
+        hand = "at hand" if node.near else "to be claimed first"
+        parts.append(f"score {node.score}: {node.free:.0%} free, addresses {hand}")
+    for found in node.networks:
+        used = f"{found.network}: {found.attachments_used} of {found.attachments_capacity} attachments in use"
+        parts.append(", ".join([used, *(f"{n} {v} addresses left" for v, n in found.addresses_left.items())]))
+    return f"  {node.node}: {node.why}{_brackets('; '.join(parts))}"

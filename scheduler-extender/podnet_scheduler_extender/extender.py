@@ -16,7 +16,7 @@ from podnet_api import core, names
 from podnet_scheduler_extender import demand, explain, filter, lanes, preempt, score, wire
 from podnet_scheduler_extender.cache import State
 from podnet_scheduler_extender.demand import Resolution
-from podnet_scheduler_extender.explain import Explanation
+from podnet_scheduler_extender.explain import Explanation, Report
 from podnet_scheduler_extender.filter import Verdict
 from podnet_scheduler_extender.lanes import Selection
 from podnet_scheduler_extender.ledger import Ledger
@@ -113,18 +113,17 @@ class Extender:
         log.info("preempt Pod %s: %d of %d nodes", pod, len(kept), len(candidates))
         return wire.PreemptionResult({node: found for node, found in candidates.items() if node in kept})
 
-    def explain(self, namespace: str, name: str) -> str | None:
-        """/explain: the page on a Pod with networks, or None when there is none of that name."""
+    def explain(self, namespace: str, name: str) -> Report | None:
+        """/explain: on a Pod with networks, or None when there is none of that name."""
         tracked = self.state.find(namespace, name)
         if tracked is None:
             return None
-        standing = self._standing(tracked.pod)
+        pod, standing = f"{namespace}/{name}", self._standing(tracked.pod)
         if standing:
-            return f"Pod {namespace}/{name}: {standing}\n"
-        nodes, snapshot = sorted(self.state.snapshot.nodes), self.state.snapshot
-        verdict = filter.judge(tracked.resolution, nodes, snapshot, self.ledger)
-        explanation = self._explain(tracked.pod)
-        return explain.report(f"{namespace}/{name}", explanation, verdict, tracked.resolution.demand, snapshot)
+            return Report(pod=pod, standing=standing)
+        resolution, snapshot = tracked.resolution, self.state.snapshot
+        verdict = filter.judge(resolution, sorted(snapshot.nodes), snapshot, self.ledger)
+        return explain.report(pod, self._explain(tracked.pod), verdict, resolution, snapshot, self.weights)
 
     def sweep(self, most: int) -> list[Action]:
         """What is to be done about the waiting Pods now, at most ``most`` things. Those in flight are left out."""

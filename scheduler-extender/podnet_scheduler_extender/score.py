@@ -59,6 +59,26 @@ def scores(demand: Demand, asked: Selection, snapshot: Snapshot, weights: Weight
     return snapshot.index.names(asked.flags) + asked.unknown, points
 
 
+@dataclass(frozen=True)
+class Reckoned:
+    """The score of a node, and what it is made of: the free part of what is scarcest there, from 0 to 1, and
+    whether it has the addresses at hand."""
+
+    score: int
+    free: float
+    near: bool
+
+
+def reckoned(demand: Demand, asked: Selection, snapshot: Snapshot, weights: Weights) -> dict[str, Reckoned]:
+    """The same with reasons, for people."""
+    table = _Table(weights)
+    for need in demand.needs:
+        table.need(need, snapshot)
+    columns = [compress(numbers.column(), asked.flags) for numbers in table.columns or [Lanes(snapshot.index)]]
+    found = [table.look(numbers) for numbers in zip(*columns, strict=True)]
+    return dict(zip(snapshot.index.names(asked.flags), found, strict=True))
+
+
 def lead(nodes: list[str], points: list[int]) -> list[tuple[str, int]]:
     """How far each node is ahead of the last one; those that are not are left out. kube-scheduler adds the scores
     to its own and takes whom we do not name for 0, so that the same node wins, and mostly there is little to say."""
@@ -115,10 +135,14 @@ class _Table(dict[tuple[int, ...], int]):
         return len(self.columns) - 1
 
     def __missing__(self, numbers: tuple[int, ...]) -> int:
+        self[numbers] = self.look(numbers).score
+        return self[numbers]
+
+    def look(self, numbers: tuple[int, ...]) -> Reckoned:
+        """What the numbers of a node are worth."""
         free = min((part.free(numbers) for part in self._parts), default=1.0)
         near = all(part.near(numbers) for part in self._parts)
-        self[numbers] = self._weights.points(free, near)
-        return self[numbers]
+        return Reckoned(self._weights.points(free, near), free, near)
 
 
 def _fraction(part: int, whole: int) -> float:

@@ -181,11 +181,14 @@ async def explained(client: Client, pod: str) -> list[str]:
 async def test_explain(cluster: Cluster, client: Client) -> None:
     cluster.pod("p", ["blue"])
     fits = [
-        "  a: fits (blue: 0 of 1 attachments in use)",
-        "  b: fits (blue: 0 of 2 attachments in use)",
+        "  a: fits (score 10: 100% free, addresses at hand; blue: 0 of 1 attachments in use)",
+        "  b: fits (score 10: 100% free, addresses at hand; blue: 0 of 2 attachments in use)",
         "  c: networks not available on the node",
     ]
     assert await explained(client, "team/p") == ["Pod team/p: fits", *fits]
+    answer = await client.get("/explain", params={"pod": "team/p", "output": "json"})
+    report = await answer.json()
+    assert (report["fits"], [node["why"] for node in report["nodes"]][:2]) == (True, ["fits", "fits"])
     cluster.filter("p", ["blue"], "ab")
     assert await explained(client, "team/p") == ["Pod team/p: in flight, told 2 nodes: a, b"]
     cluster.pod("p", ["blue"], node="a")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from podnet_api import reasons
 from podnet_scheduler_extender import demand, explain
 from podnet_scheduler_extender.explain import Explanation
-from podnet_scheduler_extender.fake import NAMESPACE, Cluster, listed
+from podnet_scheduler_extender.fake import NAMESPACE, Cluster, listed, request
 
 FIVE = {"cidr": "10.0.0.0/24", "start": "10.0.0.10", "end": "10.0.0.14"}
 
@@ -130,10 +131,40 @@ def test_the_page_has_numbers_for_each_node() -> None:
     cluster.node("c")
     cluster.pod("one", ["blue"], node="a")
     cluster.pod("p", ["blue"])
-    page = cluster.extender.explain(NAMESPACE, "p") or ""
-    assert page.splitlines() == [
+    report = cluster.extender.explain(NAMESPACE, "p")
+    assert report is not None
+    left = "1 IPv4 addresses left"
+    assert explain.page(report).splitlines() == [
         "Pod team/p: fits",
-        "  a: no attachments left on the node (blue: 1 of 1 attachments in use, 1 IPv4 addresses left)",
-        "  b: fits (blue: 0 of 4 attachments in use, 1 IPv4 addresses left)",
+        f"  a: no attachments left on the node (blue: 1 of 1 attachments in use, {left})",
+        f"  b: fits (score 8: 100% free, addresses to be claimed first; blue: 0 of 4 attachments in use, {left})",
         "  c: networks not available on the node",
     ]
+    assert msgspec.to_builtins(report)["nodes"][1] == {
+        "node": "b",
+        "fits": True,
+        "why": "fits",
+        "score": 8,
+        "free": 1.0,
+        "near": False,
+        "networks": [
+            {
+                "network": "blue",
+                "attachmentsUsed": 0,
+                "attachmentsCapacity": 4,
+                "addressesLeft": {"IPv4": 1},
+            }
+        ],
+    }
+
+
+def test_the_scores_on_the_page_are_those_that_kube_scheduler_is_told(cluster: Cluster) -> None:
+    for number in range(30):
+        cluster.pod(f"p{number}", ["blue"], node="podnet-worker")
+    cluster.pod("new", ["blue"])
+    report = cluster.extender.explain(NAMESPACE, "new")
+    assert report is not None
+    scores = {node.node: node.score for node in report.nodes if node.score is not None}
+    told = cluster.extender.prioritize(request("new", ["blue"], list(scores)))
+    lowest = min(scores.values())
+    assert {one.host: one.score for one in told} == {n: s - lowest for n, s in scores.items() if s > lowest}
