@@ -95,6 +95,12 @@ def interface_names(networks: Iterable[Network]) -> tuple[str, ...]:
     return tuple(_interface_name(i, network) for i, network in enumerate(networks))
 
 
+def replacing(networks: Iterable[Network]) -> Network | None:
+    """The entry that takes the place of the network default: the one with its interface, eth0."""
+    found = (n for n in networks if n.interface_name == names.DEFAULT_INTERFACE and not n.is_default_network)
+    return next(found, None)
+
+
 def _interface_name(index: int, network: Network) -> str:
     if network.interface_name:
         return network.interface_name
@@ -179,10 +185,12 @@ def _two_gateways(networks: tuple[Network, ...], key: str, flags: list[bool]) ->
 
 
 def _misplaced_eth0(networks: tuple[Network, ...]) -> list[Fault]:
-    """The cluster's own CNI makes eth0; no other network can have that name, nor default another."""
+    """The network default has eth0. Another may have it in its place, where a node's CNI shim makes that so."""
     faults = []
+    has_default = any(network.is_default_network for network in networks)
     for i, (network, name) in enumerate(zip(networks, interface_names(networks), strict=True)):
-        if network.is_default_network != (name == names.DEFAULT_INTERFACE):
-            message = "eth0 is the interface of the network default, and of no other"
+        takes_eth0 = name == names.DEFAULT_INTERFACE
+        if network.is_default_network != takes_eth0 and (has_default or not takes_eth0):
+            message = "eth0 is the interface of the network default, and of no other beside it"
             faults.append(Fault(f"{PATH}[{i}].interfaceName", FaultType.FORBIDDEN, message, name))
     return faults

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from podnet_api import kni, pools
+from podnet_api import kni, names, pools, reasons
 from podnet_api.errors import PodnetError
 
 from podnet_kni_server import asked, faultpoints, parts, plan
@@ -135,6 +135,9 @@ class Core:
         netns = sandbox.netns
         if netns is None:
             raise AttachError(f"cannot attach Pod {sandbox.pod}: it has no network namespace of its own")
+        if not sandbox.bare and any(request.interface == names.DEFAULT_INTERFACE for request in requests):
+            message = "its list replaces the default network, which needs the CNI shim on this node"
+            raise AttachError(f"cannot attach Pod {sandbox.pod}: {message}", reasons.INVALID_NETWORKS)
         record = Record(
             sandbox=sandbox.id,
             uid=sandbox.uid,

@@ -17,6 +17,7 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 # Must be set before grpc is imported: its fork handlers deadlock with threads of ours.
@@ -49,6 +50,8 @@ from podnet_kni_server.podresources import Kubelet, kubelet
 from podnet_kni_server.probes import Probes
 from podnet_kni_server.records import Sandbox
 from podnet_kni_server.running import Running
+from podnet_kni_server.runtime_calls import RuntimeCalls
+from podnet_kni_server.second_hook import SecondHook
 from podnet_kni_server.server import Server, Service
 
 log = logging.getLogger("podnet_kni_server")
@@ -81,6 +84,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--cni-conf-dir", default="/etc/cni/net.d", help="the node's CNI configurations")
     parser.add_argument("--cni-cache-dir", default="/var/lib/kni/cni", help="the node's directory of CNI results")
     parser.add_argument("--pod-resources-socket", default=kubelet.SOCKET, help="the kubelet's pod-resources API")
+    parser.add_argument("--cni-shim", action="store_true", help="serve the CNI shim, and put its configuration first")
     parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
     parser.add_argument("--probes", default="127.0.0.1:10262", help="address of /healthz, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
@@ -190,6 +194,8 @@ class _Program:
             await self._hook.synchronized.wait()
             self._tasks.create_task(self._cni.keep_leases(), name="dhcp")
             self._tasks.create_task(self._cni.run(self._sandboxes, self._node.touch), name="plugins")
+            if self._args.cni_shim:
+                self._tasks.create_task(self._second_hook().run(), name="second hook")
             self._node.touch()
             await self._taint(False)
             gc.collect()
@@ -219,6 +225,17 @@ class _Program:
             plugin.run(self._args.nri_socket, self._hook, identity=_IDENTITY, report=self._reported),
             name="runtime hook",
         )
+
+    def _second_hook(self) -> SecondHook:
+        directory = self._cni.configurations
+        calls = RuntimeCalls(
+            self._core, self._cni.executor, directory, self._annotations, lambda: self._not_ready
+        )
+        return SecondHook(calls, directory, self._args.run_dir / "cni.sock")
+
+    def _annotations(self, namespace: str, name: str, uid: str) -> Mapping[str, str] | None:
+        pod = self._objects.pods.get(name, namespace)
+        return pod.metadata.annotations if pod is not None and uid in {"", pod.metadata.uid} else None
 
     def _sandboxes(self) -> set[str]:
         return {record.sandbox for record in self._core.records()}

@@ -41,6 +41,8 @@ class Entry(Model, frozen=True, kw_only=True):
     capabilities: str = "{}"
     device: str = ""
     result: str = ""
+    runtime: bool = False
+    """Whether the container runtime asked for it (second hook), which then asks for its DEL, too."""
 
     @property
     def request(self) -> Request:
@@ -57,7 +59,7 @@ class Entry(Model, frozen=True, kw_only=True):
         )
 
 
-def entry(request: Request, network: str, config: str, folder: dict[str, str]) -> Entry:
+def entry(request: Request, network: str, config: str, folder: dict[str, str], *, runtime: bool = False) -> Entry:
     """What is remembered before the first plugin runs."""
     return Entry(
         sandbox=request.pod.sandbox,
@@ -74,6 +76,7 @@ def entry(request: Request, network: str, config: str, folder: dict[str, str]) -
         args=msgspec.json.encode(request.args).decode(),
         capabilities=msgspec.json.encode(request.capabilities).decode(),
         device=request.device,
+        runtime=runtime,
     )
 
 

@@ -47,16 +47,18 @@ class Executor:
         self._busy: dict[str, int] = {}
         self._idle = asyncio.Condition()
 
-    async def add(self, asked: Request, text: str, name: str) -> Added:
+    async def add(self, asked: Request, text: str, name: str, *, runtime: bool = False) -> Added:
         """ADD: the attachment `asked`, to the network that `text` configures or the node's file called `name`.
+
+        `runtime`: the container runtime asks, which offers every capability argument that it has to any plugin.
 
         Raises CniError, or CheckpointError; nothing is left behind then, or what is left is in the cache.
         When the caller is cancelled the attachment is half made: `delete` takes it away.
         """
         network, text, folder = files.load(self._configurations, text, name)
         request.check(asked)
-        carried = request.carried(network, asked)
-        entry = cache.entry(asked, network.name, text, folder)
+        carried = {} if runtime else request.carried(network, asked)
+        entry = cache.entry(asked, network.name, text, folder, runtime=runtime)
         async with self._shared(network.name):
             self._cache.put(entry)
             try:
@@ -122,6 +124,12 @@ class Executor:
             await self._call(network, plugin, "DEL", asked, previous)
         self._cache.remove(entry.sandbox, entry.interface)
 
+    async def delete_unknown(self, asked: Request, text: str) -> None:
+        """DEL of an attachment that somebody else made to the network that `text` configures. Raises CniError."""
+        network, text, folder = files.load(self._configurations, text, "")
+        async with self._shared(network.name):
+            await self._delete(cache.entry(asked, network.name, text, folder))
+
     async def check(self, sandbox: str, interface: str) -> None:
         """CHECK, from the cache. Raises CniError when something is not as the plugins left it."""
         entry = self._cache.get(sandbox, interface)
@@ -181,7 +189,7 @@ class Executor:
 
     async def sweep(self, keep: Collection[str]) -> list[str]:
         """DEL whatever belongs to a sandbox that is not in `keep`; what was removed, in words."""
-        gone = [one for one in self._cache.entries() if one.sandbox not in keep]
+        gone = [one for one in self._cache.entries() if one.sandbox not in keep and not one.runtime]
         removed = []
         for entry in gone:
             try:

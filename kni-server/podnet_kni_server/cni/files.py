@@ -16,16 +16,16 @@ def load(directory: Path, text: str, name: str) -> tuple[Network, str, dict[str,
     if wanted is None:
         return config.parse(text, name), text, {}
     name = wanted
-    text = config.select(_files(directory), name)
+    text = config.select(every(directory), name)
     # A list may have all its plugins in the folder, so it is parsed with them at once.
-    folder = _files(directory / name) if "/" not in name else []
+    folder = every(directory / name) if "/" not in name else []
     network = config.parse(text, name, folder)
     if network.only_inlined:
         return config.parse(text, name), text, {}
     return network, text, {file.name: file.text for file in folder}
 
 
-def _files(directory: Path) -> list[File]:
+def every(directory: Path) -> list[File]:
     try:
         paths = [path for path in sorted(directory.iterdir()) if path.suffix in config.FILE_SUFFIXES and path.is_file()]
     except OSError:

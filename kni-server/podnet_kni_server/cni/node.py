@@ -17,7 +17,8 @@ class Node:
         below = Path(root)
         self._cache = Cache(below / results.lstrip("/"))
         runner = Runner([one for one in programs.split(":") if one], root)
-        self.executor = Executor(runner, self._cache, below / configurations.lstrip("/"))
+        self.configurations = below / configurations.lstrip("/")
+        self.executor = Executor(runner, self._cache, self.configurations)
         self.plugins = Plugins(self.executor, runner)
 
     def open(self) -> None:

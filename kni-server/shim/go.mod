@@ -1,0 +1,3 @@
+module podnet.local/podnet-cni
+
+go 1.22
