@@ -62,7 +62,11 @@ class Hook:
 
     async def run_pod_sandbox(self, pod: types.PodSandbox) -> None:
         """Attach; an error fails the sandbox and reaches the Pod's events."""
-        await self._attach(pod)
+        try:
+            await self._attach(pod)
+        except errors.HookRefused:
+            self.sandboxes.pop(pod.id, None)
+            raise
 
     async def create_container(self, pod: types.PodSandbox, container: types.Container) -> types.Adjustment:
         """The gate: attach what is missing, else deny the container; then show it the Pod's networks."""

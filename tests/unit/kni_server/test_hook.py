@@ -106,6 +106,14 @@ async def test_sandboxes_are_remembered_while_they_live(world: World) -> None:
     assert made.sandboxes == {}
 
 
+async def test_a_sandbox_that_was_refused_is_not_remembered(world: World) -> None:
+    world.datapath.fail_at = 1
+    made = hook.Hook(world.core, Files())
+    with pytest.raises(errors.HookRefused):
+        await made.run_pod_sandbox(pod(**ANNOTATED))
+    assert made.sandboxes == {}
+
+
 async def test_a_sandbox_without_a_namespace_is_gone(world: World) -> None:
     made = hook.Hook(world.core, Files())
     await made.synchronize([pod("/proc/self/ns/absent", **ANNOTATED)], [])
