@@ -67,7 +67,12 @@ class RuntimeCalls:
     when Pods can be attached."""
 
     def __init__(
-        self, core: Core, executor: Executor, configurations: Path, annotations: Annotations, why_not_ready: Callable[[], str]
+        self,
+        core: Core,
+        executor: Executor,
+        configurations: Path,
+        annotations: Annotations,
+        why_not_ready: Callable[[], str],
     ) -> None:
         self._core = core
         self._executor = executor
@@ -103,7 +108,9 @@ class RuntimeCalls:
         made = as_result(interface, call.netns)
         if not made.ips:  # a runtime refuses such a sandbox with words that help nobody
             await self._core.detach(sandbox.id)
-            message = f"network {interface.network} gives no address, so it cannot take the place of the default network"
+            message = (
+                f"network {interface.network} gives no address, so it cannot take the place of the default network"
+            )
             raise CniError(f"cannot attach Pod {sandbox.pod}: {message}", Code.INVALID_CONFIG)
         return made
 
@@ -201,10 +208,10 @@ def as_result(interface: InterfaceRecord, netns: str) -> result.Result:
     return result.Result(
         version=config.VERSIONS[-1],
         links=(result.Link(link.name, link.mac, netns, link.mtu),),
-        ips=tuple(
-            result.Ip(ip, next((g for g in gateways if g.version == ip.version), None), 0) for ip in ips
+        ips=tuple(result.Ip(ip, next((g for g in gateways if g.version == ip.version), None), 0) for ip in ips),
+        routes=tuple(
+            result.Route(ipaddress.ip_network("0.0.0.0/0" if g.version == 4 else "::/0"), g) for g in defaults
         ),
-        routes=tuple(result.Route(ipaddress.ip_network("0.0.0.0/0" if g.version == 4 else "::/0"), g) for g in defaults),
         dns=result.Dns(nameservers=tuple(interface.nameservers), search=tuple(interface.search)),
     )
 

@@ -29,7 +29,9 @@ class SecondHook:
             while True:
                 now = default.publish(self._configurations, self._socket)
                 if now != there:
-                    log.info("the CNI configuration of podnet is %s", "there" if now else "withdrawn: it were the only one")
+                    log.info(
+                        "the CNI configuration of podnet is %s", "there" if now else "withdrawn: it were the only one"
+                    )
                 there = now
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:

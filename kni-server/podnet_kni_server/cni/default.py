@@ -103,5 +103,3 @@ def _write(path: Path, text: bytes, mode: int) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise InstallError(f"cannot write {path}: {error}") from error
-
-
