@@ -29,7 +29,8 @@ from podnet_api.webhook import access, configurations, lookup, namespaces, objec
 class Webhook:
     """The handlers, and the caches that they look things up in."""
 
-    def __init__(self, client: Client, *, hybrid: bool = False) -> None:
+    def __init__(self, client: Client, *, hybrid: bool = False, cni_shim: bool = False) -> None:
+        self._cni_shim = cni_shim
         self.networks = Cache(client, multinetwork.PodNetwork)
         self.attachments = Cache(client, multinetwork.PodNetworkAttachment)
         self.namespaces = Cache(client, core.Namespace)
@@ -42,7 +43,8 @@ class Webhook:
         return placement.hybrid(request.namespace, self.lookup) if self.lookup else placement.by_extender
 
     def _created(self, request: Request, pod: dict[str, Any], resolve: pods.Resolve) -> Allow | tuple[Fault, ...]:
-        return pods.created(pod, resolve, self._decide(request))
+        refused = () if self._cni_shim else pods.replacement_faults(pod)
+        return refused or pods.created(pod, resolve, self._decide(request))
 
     async def mutate_pods(self, request: Request) -> Allow | Deny:
         """A Pod that is created or whose list changes."""
@@ -113,7 +115,8 @@ class Webhook:
         if request.operation == "UPDATE":
             faults = running.final_faults(request.object, request.old_object or {}, resolve)
             return await self._permitted_change(request, faults or Allow(), resolve)
-        faults = pods.final_faults(request.object, resolve, self._decide(request))
+        refused = () if self._cni_shim else pods.replacement_faults(request.object)
+        faults = refused or pods.final_faults(request.object, resolve, self._decide(request))
         return await self._permitted(request, faults or Allow(), request.object, resolve)
 
     async def validate_objects(self, request: Request) -> Allow | Deny:
@@ -144,9 +147,17 @@ class Webhook:
         return found.spec.provider if found else None
 
 
-async def run(client: Client, *, namespace: str, port: int, hybrid: bool = False, cert_dir: Path | None = None) -> None:
+async def run(
+    client: Client,
+    *,
+    namespace: str,
+    port: int,
+    hybrid: bool = False,
+    cni_shim: bool = False,
+    cert_dir: Path | None = None,
+) -> None:
     """Serve until cancelled."""
-    webhook = Webhook(client, hybrid=hybrid)
+    webhook = Webhook(client, hybrid=hybrid, cni_shim=cni_shim)
     async with asyncio.TaskGroup() as group:
         group.create_task(webhook.networks.run())
         group.create_task(webhook.attachments.run())
@@ -189,6 +200,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="where nodes can count alone, let kube-scheduler place Pods without calling the extender",
     )
+    parser.add_argument(
+        "--cni-shim", action="store_true", help="the nodes have the CNI shim, so a list may replace the default network"
+    )
     parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     return parser.parse_args(argv)
 
@@ -200,6 +214,7 @@ async def _main(arguments: argparse.Namespace) -> None:
             namespace=arguments.namespace,
             port=arguments.port,
             hybrid=arguments.hybrid,
+            cni_shim=arguments.cni_shim,
             cert_dir=arguments.cert_dir,
         )
 

@@ -61,11 +61,23 @@ def text_of(item: dict[str, Any] | None) -> str | None:
 def explicit(text: str, *, host_network: bool = False) -> tuple[Explicit, list[Fault]]:
     """The explicit form of the list in ``text``, and every fault; places in paths are the user's."""
     listed, faults = networks.check(text, host_network=host_network)
-    if (faults and not listed) or any(n.is_default_network for n in listed):
+    if (faults and not listed) or any(n.is_default_network for n in listed) or networks.replacing(listed):
         return _named(listed, added=False), faults
     whole = (_DEFAULT, *listed)
     _, faults = networks.check(networks.encode(whole))
     return _named(whole, added=True), [_shifted(fault) for fault in faults]
+
+
+def replacement_faults(pod: dict[str, Any]) -> tuple[Fault, ...]:
+    """Faults of a list that replaces the default network, where nodes have no CNI shim to do that."""
+    text = text_of(pod)
+    listed = networks.check(text)[0] if text is not None else ()
+    found = networks.replacing(listed)
+    if found is None:
+        return ()
+    message = "eth0 is the interface of the network default; another takes its place only with the CNI shim on the nodes"
+    path = f"{networks.PATH}[{listed.index(found)}].interfaceName"
+    return (Fault(path, FaultType.FORBIDDEN, message, found.interface_name),)
 
 
 def _named(listed: tuple[networks.Network, ...], *, added: bool) -> Explicit:
