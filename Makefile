@@ -80,7 +80,7 @@ chaos: setup ## the extender and the KNI server killed again and again, a node w
 	$(RUN) python tests/scheduler/chaos.py
 	$(HACK).packages ip nft
 	PODNET_CRASH_ROUNDS=1000 PODNET_OUTAGE_SECONDS=600 PODNET_IPAM_SECONDS=300 $(PYTEST) -s --timeout=7200 \
-		tests/apiserver/test_crash.py tests/apiserver/test_ipam_proof.py
+		tests/apiserver/kni/test_crash.py tests/apiserver/test_ipam_proof.py
 
 image: setup ## build the images
 	@$(HACK).image build

@@ -115,7 +115,7 @@ class Blocks:
             return
         waiting = self._expected.setdefault((pool.config, version), set())
         waiting.add((holder.pod, holder.interface))
-        await self.prepare(pool, version, len(waiting))
+        await self._prepare(pool, version, lambda: len(waiting))
 
     def forget(self, pod: str) -> None:
         """The Pod ``pod`` (namespace/name) is gone: if its sandbox never came, its address is not awaited."""
@@ -124,8 +124,12 @@ class Blocks:
 
     async def prepare(self, pool: pools.Pool, version: int, count: int = 1) -> None:
         """Claim ahead of need until ``count`` addresses are free here; failures wait for the lease itself."""
+        await self._prepare(pool, version, lambda: count)
+
+    async def _prepare(self, pool: pools.Pool, version: int, count: Callable[[], int]) -> None:
+        """``count`` is asked again each time: those that are waited for may come meanwhile."""
         try:
-            while (free := self._leases.free(pool, version)) < count:
+            while (free := self._leases.free(pool, version)) < count():
                 await self._claim(pool, version, free)
         except NoAddressError as error:
             log.info("%s", error)

@@ -45,7 +45,8 @@ class Store:
         path = self._path(record.sandbox)
         temporary = path.with_suffix(".tmp")
         try:
-            temporary.write_bytes(msgspec.json.encode(record))
+            with open(temporary, "wb", opener=_closed) as file:
+                file.write(msgspec.json.encode(record))
             faultpoints.reached("checkpoint.written")
             os.replace(temporary, path)
         except OSError as error:
@@ -64,6 +65,11 @@ class Store:
         if not sandbox or "/" in sandbox or sandbox.startswith("."):
             raise CheckpointError(f"cannot use {sandbox!r} as the id of a sandbox")
         return self._directory / (sandbox + _SUFFIX)
+
+
+def _closed(path: str, flags: int) -> int:
+    """Open for nobody else, whatever the mask says."""
+    return os.open(path, flags, 0o600)
 
 
 def _read(path: Path) -> Record | None:

@@ -4,9 +4,9 @@ Order of a start: records -> caches -> blocks -> node set-up -> KNI socket -> ru
 Synchronize is answered the node carries the not-ready taint. A task that fails ends the process, and the
 kubelet starts it anew: everything it did is in the checkpoints.
 
-RBAC: get, list, watch podnetworks, podnetworkattachments, networkconfigs, attachmentconfigs, nodes, pods;
-get, list, watch, create, patch, delete ipblocks; get, create nodenetworks, patch nodenetworks/status; patch
-nodes; patch pods/status; create events.
+RBAC: list, watch podnetworks, podnetworkattachments, networkconfigs, attachmentconfigs, pods; get, list, watch,
+create, patch, delete ipblocks; create nodenetworks, patch nodenetworks/status; get, list, watch, patch nodes, patch
+nodes/status; patch pods/status; create events. A test holds the manifest to what is really called.
 """
 
 from __future__ import annotations
@@ -228,9 +228,7 @@ class _Program:
 
     def _second_hook(self) -> SecondHook:
         directory = self._cni.configurations
-        calls = RuntimeCalls(
-            self._core, self._cni.executor, directory, self._annotations, lambda: self._not_ready
-        )
+        calls = RuntimeCalls(self._core, self._cni.executor, directory, self._annotations, lambda: self._not_ready)
         return SecondHook(calls, directory, self._args.run_dir / "cni.sock")
 
     def _annotations(self, namespace: str, name: str, uid: str) -> Mapping[str, str] | None:

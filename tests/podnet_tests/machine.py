@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -27,8 +28,18 @@ from podnet_kni_server.records import Record
 
 from podnet_tests import kni_world
 
+NODE = "crashing"
+"""Name of the Node that the machine plays."""
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
+
+
+async def eventually(look: Callable[[], Any], seconds: float = 10) -> None:
+    """Wait until ``look`` finds nothing; fail with what it found last."""
+    end = time.monotonic() + seconds
+    while seen := look():
+        assert time.monotonic() < end, seen
+        await asyncio.sleep(0.05)
 
 
 class Relay:
@@ -81,8 +92,9 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 class Machine:
     """``alive`` are the sandboxes that run, by id."""
 
-    def __init__(self, server: Any, directory: pathlib.Path, node: str) -> None:
+    def __init__(self, server: Any, directory: pathlib.Path, node: str, kubeconfig: pathlib.Path | None = None) -> None:
         self.node = node
+        self._kubeconfig = kubeconfig or server.kubeconfig
         self.place = Place(f"pdm{os.getpid()}x{next(_numbers)}")
         self.run = directory / "run"
         self.run.mkdir()
@@ -92,7 +104,6 @@ class Machine:
         self.process: subprocess.Popen[bytes] | None = None
         self.plugin: fake.Plugin | None = None
         self.relay = Relay(self.place, int(server.url.rpartition(":")[2]))
-        self._server = server
         self._nri = directory / "nri.sock"
         self.runtime = fake.Runtime()
         self._exit = contextlib.AsyncExitStack()
@@ -131,7 +142,7 @@ class Machine:
             self.runtime.ready.get_nowait()
         words = ["ip", "netns", "exec", self.place.name, sys.executable, "-m", "podnet_kni_server.main"]
         words += ["--node-name", self.node, "--run-dir", str(self.run), "--nri-socket", str(self._nri)]
-        words += ["--kubeconfig", str(self._server.kubeconfig), "--probes", "127.0.0.1:10262"]
+        words += ["--kubeconfig", str(self._kubeconfig), "--probes", "127.0.0.1:10262"]
         environment = os.environ | {faultpoints.ENVIRONMENT: str(self.fault)}
         if preload:
             environment["LD_PRELOAD"] = preload
@@ -159,10 +170,10 @@ class Machine:
 
     # Sandboxes.
 
-    async def run_pod(self, *networks: Any, id: str = "", name: str = "") -> types.PodSandbox:
+    async def run_pod(self, *networks: Any, name: str = "", uid: str = "") -> types.PodSandbox:
         """A sandbox with its namespace, through the hook. Raises what the plugin answers; it is gone then, unless the
         plugin was lost: a runtime goes on without one that is gone."""
-        pod = self.sandbox(*networks, id=id, name=name)
+        pod = self.sandbox(*networks, name=name, uid=uid)
         assert self.plugin is not None
         try:
             await self.plugin.run_pod_sandbox(pod)
@@ -171,10 +182,10 @@ class Machine:
             raise
         return pod
 
-    def sandbox(self, *networks: Any, id: str = "", name: str = "") -> types.PodSandbox:
+    def sandbox(self, *networks: Any, name: str = "", uid: str = "") -> types.PodSandbox:
         """A namespace, and what the runtime tells of it."""
         number = next(_numbers)
-        made = kni_world.sandbox(*networks, id=id or f"s{os.getpid()}x{number}", name=name or f"p{number}")
+        made = kni_world.sandbox(*networks, id=f"s{os.getpid()}x{number}", name=name or f"p{number}", uid=uid)
         self._places[made.id] = Place(f"pdp{os.getpid()}x{number}")
         path = self._places[made.id].path
         namespaces = (types.Namespace("network", path),)

@@ -16,82 +16,22 @@ import random
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from podnet_api import kni, multinetwork
 from podnet_api.kube import Client
 from podnet_kni_server import faultpoints
 from podnet_kni_server.nri import errors, types
-from podnet_tests import kni_world
-from podnet_tests.machine import Machine, tiny_file_system
-
-pytestmark = [
-    pytest.mark.needs("root"),
-    pytest.mark.needs("ip"),
-    pytest.mark.needs("nft"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-]
+from podnet_tests.machine import NODE, Machine, eventually, tiny_file_system
 
 ROUNDS = int(os.environ.get("PODNET_CRASH_ROUNDS", "30"))
 OUTAGE = float(os.environ.get("PODNET_OUTAGE_SECONDS", "5"))
-NODE = "crashing"
 KNI = "/apis/kni.multinetwork.x-k8s.io/v1alpha1"
 MOST = 6
 """So many Pods at once."""
-
-
-@pytest.fixture(scope="module")
-def networks(apiserver: Any) -> Iterator[None]:
-    """blue: two families in blocks; green: single addresses; tiny: six of them."""
-    bodies = {
-        "blue": {"ranges": [{"cidr": "10.80.0.0/22"}, {"cidr": "fd80::/64"}]},
-        "green": {"ranges": [{"cidr": "10.81.0.0/25"}]},
-        "tiny": {"ranges": [{"cidr": "10.82.0.0/29"}]},
-    }
-    paths: list[str] = []
-    head = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
-    assert apiserver.send("POST", "/api/v1/nodes", head).code == 201
-    for name, ipam in bodies.items():
-        for item in (kni_world.network_config(name, ipam=ipam), kni_world.pod_network(name)):
-            made = asyncio.run(_create(apiserver, item))
-            paths.insert(0, made)
-    yield
-    for path in (*paths, f"/api/v1/nodes/{NODE}", f"{KNI}/nodenetworks/{NODE}", f"{KNI}/ipblocks"):
-        apiserver.send("DELETE", path)
-
-
-async def _create(server: Any, item: kni.NetworkConfig | multinetwork.PodNetwork) -> str:
-    async with server.client() as client:
-        await client.create(item)
-    return str(item.resource.path(name=item.metadata.name))
-
-
-@pytest.fixture
-async def machine(apiserver: Any, networks: None) -> AsyncIterator[Machine]:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-        made = Machine(apiserver, pathlib.Path(directory), NODE)
-        try:
-            await made.open()
-            yield made
-        except BaseException:
-            print(made.log.read_text(errors="replace")[-6000:])
-            raise
-        finally:
-            await made.close()
-
-
-async def eventually(look: Callable[[], Any], seconds: float = 10) -> None:
-    """Wait until ``look`` finds nothing; fail with what it found last."""
-    end = time.monotonic() + seconds
-    while seen := look():
-        assert time.monotonic() < end, seen
-        await asyncio.sleep(0.05)
 
 
 def leased(server: Any) -> dict[str, int]:
@@ -118,7 +58,7 @@ _LAST = {ipaddress.ip_address(a) for a in ("10.80.3.255", "10.81.0.127", "10.82.
 
 def leaked(server: Any, machine: Machine) -> str:
     """Addresses leased without a sandbox."""
-    wanted: Counter[str] = Counter({"blue": 0, "green": 0, "tiny": 0})
+    wanted: Counter[str] = Counter({"blue": 0, "green": 0, "tiny": 0, "kept": 0, "bare": 0})
     for record in machine.records().values():
         for interface in record.interfaces:
             wanted[interface.network] += len(interface.link.addresses)
