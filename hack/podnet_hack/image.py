@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from podnet_hack import command, debian, errors, oci, paths, progress
+from podnet_hack import command, debian, errors, oci, paths, progress, shim
 from podnet_hack.localcluster import cluster, engine, versions
 
 PROGRAMS = "podnet.local/podnet:dev"
@@ -69,7 +69,7 @@ def load(name: str) -> str:
 def programs_image() -> oci.Image:
     """The image with all programs, made from Debian packages and wheels."""
     base = _base("programs", PROGRAMS_PACKAGES)
-    layers = [oci.blob(base / "layer.tar"), _dependencies(base), _project(base)]
+    layers = [oci.blob(base / "layer.tar"), _dependencies(base), *_shim(), _project(base)]
     return oci.image(PROGRAMS, layers)
 
 
@@ -146,6 +146,22 @@ def _dependencies(base: pathlib.Path) -> oci.Blob:
             _install(base, target, ["--requirements", str(listed)])
 
     return oci.blob(paths.once(f"image/dependencies-{_digest(locked, base.name)}", make) / "layer.tar")
+
+
+def _shim() -> list[oci.Blob]:
+    """The layer with the CNI shim. It is opt-in: where there is no Go, the image has none."""
+    if shutil.which("go") is None:
+        return []
+    program = shim.build()
+
+    def make(target: pathlib.Path) -> None:
+        tree = target / "tree"
+        (tree / "usr/local/bin").mkdir(parents=True)
+        shutil.copy2(program, tree / "usr/local/bin" / shim.PROGRAM)
+        oci.layer_of_tree(target / "layer.tar", tree)
+        shutil.rmtree(tree)
+
+    return [oci.blob(paths.once(f"image/{program.parent.name}", make) / "layer.tar")]
 
 
 def _project(base: pathlib.Path) -> oci.Blob:
@@ -246,6 +262,8 @@ def _build_with(where: engine.Engine) -> None:
         listed.write_text(requirements())
         ours = [str(path) for path in wheels(context / "wheels")]
         _unpack_wheels(context / "tree", ["--requirements", str(listed), *ours])
+        if shutil.which("go") is not None:
+            shutil.copy2(shim.build(), context / "tree/usr/local/bin")
         for target, name in (("programs", PROGRAMS), ("test", TEST)):
             where.run("build", "--file", DOCKERFILE, "--target", target, "--tag", name, context)
 

@@ -34,6 +34,7 @@ from podnet_kni_server import asked, attach, publish
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.check import Checker
 from podnet_kni_server.checkpoint import Store
+from podnet_kni_server.cni import default
 from podnet_kni_server.cni import node as cni_node
 from podnet_kni_server.composite import Composite
 from podnet_kni_server.datapath.kernel import KernelDatapath
@@ -69,6 +70,9 @@ def main() -> None:
     args = _arguments(sys.argv[1:])
     if args.check:
         sys.exit(asyncio.run(_check(args.run_dir / "kni.sock")))
+    if args.install_cni_shim:
+        default.install(default.SHIM, cni_node.programs(args.host_root, args.cni_bin_dir))
+        return
     if not args.node_name:
         sys.exit("cannot start: --node-name (or $NODE_NAME) is not set")
     program.run(_serve(args), args.log_level)
@@ -85,6 +89,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--cni-cache-dir", default="/var/lib/kni/cni", help="the node's directory of CNI results")
     parser.add_argument("--pod-resources-socket", default=kubelet.SOCKET, help="the kubelet's pod-resources API")
     parser.add_argument("--cni-shim", action="store_true", help="serve the CNI shim, and put its configuration first")
+    parser.add_argument("--install-cni-shim", action="store_true", help="put the shim among the node's plugins, and end")
     parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
     parser.add_argument("--probes", default="127.0.0.1:10262", help="address of /healthz, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
@@ -229,7 +234,7 @@ class _Program:
     def _second_hook(self) -> SecondHook:
         directory = self._cni.configurations
         calls = RuntimeCalls(self._core, self._cni.executor, directory, self._annotations, lambda: self._not_ready)
-        return SecondHook(calls, directory, self._args.run_dir / "cni.sock")
+        return SecondHook(calls, directory, self._cni.programs, self._args.run_dir / "cni.sock")
 
     def _annotations(self, namespace: str, name: str, uid: str) -> Mapping[str, str] | None:
         pod = self._objects.pods.get(name, namespace)

@@ -14,16 +14,19 @@ _LOOK_SECONDS = 2.0
 
 
 class SecondHook:
-    """``configurations`` is the node's directory as seen from here, ``socket`` the path that shim and server share."""
+    """``configurations`` and ``programs`` are the node's directories as seen from here, ``socket`` is the path that
+    shim and server share."""
 
-    def __init__(self, calls: RuntimeCalls, configurations: Path, socket: Path) -> None:
+    def __init__(self, calls: RuntimeCalls, configurations: Path, programs: Path, socket: Path) -> None:
         self._listener = Listener(socket, calls)
         self._configurations = configurations
+        self._programs = programs
         self._socket = str(socket)
 
     async def run(self) -> None:
         """Serve until cancelled; then the runtime is back with the cluster's own configuration."""
         await self._listener.start()
+        default.install(default.SHIM, self._programs)
         there = False
         try:
             while True:
@@ -35,5 +38,5 @@ class SecondHook:
                 there = now
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
-            default.withdraw(self._configurations)
+            default.uninstall(self._configurations, self._programs)
             await self._listener.stop()

@@ -75,7 +75,7 @@ def replacement_faults(pod: dict[str, Any]) -> tuple[Fault, ...]:
     found = networks.replacing(listed)
     if found is None:
         return ()
-    message = "eth0 is the interface of the network default; another takes its place only with the CNI shim on the nodes"
+    message = "eth0 is the interface of the network default; another has it only where nodes have the CNI shim"
     path = f"{networks.PATH}[{listed.index(found)}].interfaceName"
     return (Fault(path, FaultType.FORBIDDEN, message, found.interface_name),)
 

@@ -17,6 +17,8 @@ from podnet_kni_server.cni.errors import ConfigError
 
 NAME = "podnet"
 PROGRAM = "podnet-cni"
+SHIM = Path("/usr/local/bin") / PROGRAM
+"""Where our own image has it."""
 FILE = "00-00-podnet.conflist"
 ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
 """Capability by which containerd and CRI-O hand over the annotations of a Pod."""

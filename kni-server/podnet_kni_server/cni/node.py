@@ -10,13 +10,19 @@ from podnet_kni_server.cni.exec import Runner
 from podnet_kni_server.cni.executor import Executor
 
 
+def programs(root: str, directories: str) -> Path:
+    """The first directory of the node's plugins, as seen from here."""
+    return Path(root) / directories.partition(":")[0].lstrip("/")
+
+
 class Node:
     """`root` is where the node's root directory is seen from here; the other paths are the node's own."""
 
-    def __init__(self, root: str, programs: str, configurations: str, results: str) -> None:
+    def __init__(self, root: str, directories: str, configurations: str, results: str) -> None:
         below = Path(root)
+        self.programs = programs(root, directories)
         self._cache = Cache(below / results.lstrip("/"))
-        runner = Runner([one for one in programs.split(":") if one], root)
+        runner = Runner([one for one in directories.split(":") if one], root)
         self.configurations = below / configurations.lstrip("/")
         self.executor = Executor(runner, self._cache, self.configurations)
         self.plugins = Plugins(self.executor, runner)
