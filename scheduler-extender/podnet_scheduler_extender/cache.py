@@ -178,7 +178,8 @@ class State:
         self._touch(("Pod", spec.holder.namespace, spec.holder.pod))
 
     def on_node(self, old: kni.NodeNetwork | None, new: kni.NodeNetwork | None) -> None:
-        """A NodeNetwork came, changed or went. Counts of what is in use come from the Pods, not from here."""
+        """A NodeNetwork came, changed or went. What is in use we know from the Pods, and sooner; the node's own
+        counts say what is left of Pods that are gone (see ``Stock.says``)."""
         node = _meta(old, new).name
         before = [entry.name for entry in old.status.networks] if old else []
         after = {entry.name: entry for entry in new.status.networks} if new else {}
@@ -188,10 +189,18 @@ class State:
                 self._withdraw(name, node)
         for name, entry in after.items():
             self._places[name].put(node, entry)
+        less = self._count(node, _in_use(old), _in_use(new))
         if new is None:
             self._index.remove(node)
-        if _matter(old.status if old else None) != _matter(new.status if new else None):
+        if less or _matter(old.status if old else None) != _matter(new.status if new else None):
             self._changed()
+
+    def _count(self, node: str, before: dict[str, int], after: dict[str, int]) -> bool:
+        """Take over what the node says is attached; whether that is less of anything."""
+        for config in before.keys() | after.keys():
+            if before.get(config) != after.get(config):
+                self._stocks[config].says(node, after.get(config, 0))
+        return any(after.get(config, 0) < count for config, count in before.items())
 
     def _lane(self, node: str, new: kni.NodeNetwork | None) -> None:
         """A new node gets a lane in everything that is counted by node."""
@@ -331,6 +340,11 @@ def _network(text: str) -> pools.Network | None:
         return ipaddress.ip_network(text)
     except ValueError:
         return None
+
+
+def _in_use(node: kni.NodeNetwork | None) -> dict[str, int]:
+    """Attachments by NetworkConfig, as the node says."""
+    return {e.config: e.attachments.used for e in node.status.networks if e.config} if node else {}
 
 
 def _matter(status: kni.NodeNetworkStatus | None) -> dict[str, tuple[object, ...]]:

@@ -173,7 +173,7 @@ def _numbers(need: Need, node: str, snapshot: Snapshot) -> NetworkNumbers | None
     left = {f"IPv{v}": stock.families[v].left(node) for v, _ in need.uses if v in stock.families}
     return NetworkNumbers(
         network=need.network,
-        attachments_used=stock.attachments.get(node, 0),
+        attachments_used=stock.in_use(node),
         attachments_capacity=entry.attachments.capacity,
         addresses_left=left,
     )

@@ -92,19 +92,20 @@ class Cluster:
             None, multinetwork.PodNetworkAttachment(metadata=self._meta(name, NAMESPACE), spec=spec)
         )
 
-    def node(self, name: str, *entries: str | dict[str, Any], capacity: int = 100) -> None:
-        """A NodeNetwork; an entry is a PodNetwork's name, or the whole entry."""
-        status = kni.NodeNetworkStatus(networks=[self._entry(entry, capacity) for entry in entries])
+    def node(self, name: str, *entries: str | dict[str, Any], capacity: int = 100, used: int = 0) -> None:
+        """A NodeNetwork; an entry is a PodNetwork's name, or the whole entry. ``used``: so many are attached to
+        each."""
+        status = kni.NodeNetworkStatus(networks=[self._entry(entry, capacity, used) for entry in entries])
         made = kni.NodeNetwork(metadata=self._meta(name), status=status)
         self.state.on_node(self._nodes.get(name), made)
         self._nodes[name] = made
 
-    def _entry(self, entry: str | dict[str, Any], capacity: int) -> kni.NodeNetworkEntry:
+    def _entry(self, entry: str | dict[str, Any], capacity: int, used: int) -> kni.NodeNetworkEntry:
         if isinstance(entry, dict):
             return msgspec.convert(entry, kni.NodeNetworkEntry)
         known = self._networks.get(entry)
         config = known.spec.parameters_refs[0].name if known else entry
-        count = kni.AttachmentCount(capacity=capacity)
+        count = kni.AttachmentCount(capacity=capacity, used=used)
         return kni.NodeNetworkEntry(name=entry, config=config, ready=True, reason="Ready", attachments=count)
 
     def remove_node(self, name: str) -> None:

@@ -37,9 +37,13 @@ def _fits(
     try:
         for uid, demand in gone:
             for need in demand.needs:
-                snapshot.stocks[need.config].remove(uid, node, need)
+                stock = snapshot.stocks[need.config]
+                stock.says(node, stock.said(node) - need.attachments)
+                stock.remove(uid, node, need)
         return bool(filter.judge(resolution, [node], snapshot, ledger).fitting)
     finally:
         for uid, demand in gone:
             for need in demand.needs:
-                snapshot.stocks[need.config].add(uid, node, need)
+                stock = snapshot.stocks[need.config]
+                stock.add(uid, node, need)
+                stock.says(node, stock.said(node) + need.attachments)

@@ -85,6 +85,9 @@ class Stock:
         self.static: defaultdict[pools.Address, set[tuple[str, str]]] = defaultdict(set)
         """(uid, node) of the bound Pods that asked for an address by number."""
         self._used: dict[int, Counter[str]] = defaultdict(Counter)
+        self._said: Counter[str] = Counter()
+        self._leaving: Counter[str] = Counter()
+        """Attachments that a node still has of Pods which are gone already."""
 
     def set_pool(self, pool: pools.Pool | None) -> None:
         """The NetworkConfig came, changed or went. Blocks and Pods may be known before it."""
@@ -99,12 +102,37 @@ class Stock:
         for version, family in self.families.items():
             for node, count in self._used[version].items():
                 family.change(node, used=count)
+            for node, count in self._leaving.items():
+                family.change(node, used=count)
 
     def show(self, node: str) -> None:
         """Bring the lanes of ``node``, which may be a new one, up to date."""
-        self.attached.put(node, self.attachments.get(node, 0))
+        self.attached.put(node, self.in_use(node))
         for family in self.families.values():
             family.show(node)
+
+    def in_use(self, node: str) -> int:
+        """Attachments on ``node``, of bound Pods and of such as are gone but not detached yet."""
+        return self.attachments.get(node, 0) + self._leaving.get(node, 0)
+
+    def said(self, node: str) -> int:
+        """What ``says`` was last told."""
+        return self._said.get(node, 0)
+
+    def says(self, node: str, used: int) -> None:
+        """``node`` says that so many are attached there. A Pod that was deleted with grace period 0 is gone before
+        its node has detached it; each attachment that no Pod accounts for may have an address of each family."""
+        _add(self._said, node, used - self.said(node))
+        self._settle(node)
+
+    def _settle(self, node: str) -> None:
+        leaving = max(0, self.said(node) - self.attachments.get(node, 0))
+        more = leaving - self._leaving.get(node, 0)
+        if more:
+            _add(self._leaving, node, more)
+            for family in self.families.values():
+                family.change(node, used=more)
+        self.attached.put(node, self.in_use(node))
 
     def add_block(self, block: pools.Network, node: str, *, kept: bool = False) -> None:
         """``node`` has claimed ``block``; ``kept``: for a Pod by name, which may go to any node with it."""
@@ -151,7 +179,7 @@ class Stock:
 
     def _use(self, node: str, need: Need, sign: int) -> None:
         _add(self.attachments, node, sign * need.attachments)
-        self.attached.put(node, self.attachments.get(node, 0))
+        self._settle(node)
         for version, count in need.uses:
             _add(self._used[version], node, sign * count)
             if version in self.families:

@@ -41,6 +41,14 @@ async def last_address_taken(control: Plane) -> None:
     await control.pod("holder", planes.managed(NETWORK) | {"nodeName": "node-00001"}, planes.listed(NETWORK))
 
 
+async def no_node_has_it(control: Plane) -> None:
+    await control.network(Network())
+
+
+async def node_added(control: Plane) -> None:
+    await control.node("node-new", [Network()])
+
+
 async def address_freed(control: Plane) -> None:
     await control.send("DELETE", f"{planes.PODS}/holder?gracePeriodSeconds=0")
 
@@ -64,6 +72,7 @@ async def running(control: Plane) -> AsyncIterator[tuple[Bindings, int]]:
         (network_on_no_node, network_made),
         (uplink_down, network_on_a_node),
         (last_address_taken, address_freed),
+        (no_node_has_it, node_added),
     ],
 )
 async def test_it_is_placed_within_two_seconds(control: Plane, before: Step, event: Step) -> None:

@@ -38,6 +38,7 @@ from podnet_hack.localcluster import components
 
 TOKEN = "administrator"
 NETWORK = "blue"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PODS = "/api/v1/namespaces/default/pods"
 RESOURCE = "multinetwork.x-k8s.io/networks"
 START_SECONDS = 60.0
@@ -146,6 +147,16 @@ class Plane:
         except (PlaneError, aiohttp.ClientError):
             return False
 
+    async def crds(self, only: str = "") -> None:
+        """Make the definitions of our kinds, or of ``only`` one, and wait until they can be used."""
+        files = sorted((paths.CHECKOUT / generate.CRDS).glob(f"{only}*.yaml"))
+        await self.all(self.send("POST", CRDS, yaml.safe_load(file.read_text())) for file in files)
+        deadline = time.monotonic() + START_SECONDS
+        while not all(_established(crd) for crd in (await self.send("GET", CRDS))["items"]):
+            if time.monotonic() > deadline:
+                raise PlaneError("cannot use the CRDs: they are not established")
+            await asyncio.sleep(0.1)
+
     async def network(self, network: Network) -> None:
         """A PodNetwork that is ready."""
         spec: dict[str, Any] = {"bridge": {}}
@@ -170,10 +181,11 @@ class Plane:
         """``count`` nodes, of which the last ``carriers`` have ``networks`` and all have ``everywhere``."""
         few, all_ = list(networks), list(everywhere)
         await self.all(
-            self._node(f"node-{n:05}", [*all_, *few] if n >= count - carriers else all_) for n in range(count)
+            self.node(f"node-{n:05}", [*all_, *few] if n >= count - carriers else all_) for n in range(count)
         )
 
-    async def _node(self, name: str, networks: list[Network]) -> None:
+    async def node(self, name: str, networks: list[Network]) -> None:
+        """A node with ``networks``."""
         node = _object("/api/v1", "Node", name, {})
         node["metadata"]["labels"] = {names.NODE_LABEL_PREFIX + network.name: "ready" for network in networks}
         amounts = {"cpu": "64", "memory": "256Gi", "pods": "1000"}
@@ -228,10 +240,15 @@ class Plane:
 
     async def extender(self, port: int) -> Program:
         """The extender, filled and ready."""
-        words = ["-m", "podnet_scheduler_extender.main", "--kubeconfig", self.kubeconfig, "--log-level", "warning"]
-        program = Program(self.directory / "extender.log", sys.executable, *words, "--listen", f"127.0.0.1:{port}")
+        program = self.started_extender(port)
         await program.until(lambda: self.serves(port))
         return program
+
+    def started_extender(self, port: int, *flags: object) -> Program:
+        """The extender as it starts."""
+        words = ["-m", "podnet_scheduler_extender.main", "--kubeconfig", self.kubeconfig, "--log-level", "warning"]
+        words += ["--listen", f"127.0.0.1:{port}"]
+        return Program(self.directory / "extender.log", sys.executable, *words, *flags)
 
     async def serves(self, port: int) -> bool:
         """Whether an extender on ``port`` is ready."""
@@ -241,13 +258,18 @@ class Plane:
         except aiohttp.ClientError:
             return False
 
+    async def answers(self, port: int, verb: str) -> float:
+        """How many calls an extender has answered."""
+        found = re.findall(rf'answers_total{{[^}}]*verb="{verb}"}} ([0-9.]+)', await self.metrics(port))
+        return sum(float(count) for count in found)
+
     async def metrics(self, port: int) -> str:
         """The page of an extender."""
         async with self._session.get(f"http://127.0.0.1:{port}/metrics") as answer:
             return await answer.text()
 
-    def scheduler(self, extender: int = 0, *, percentage: int = 0) -> Program:
-        """kube-scheduler; with the port of an extender it asks there."""
+    def scheduler(self, extender: int = 0, *, percentage: int = 0, **changes: Any) -> Program:
+        """kube-scheduler; with the port of an extender it asks there. ``changes`` are other settings for that."""
         config: dict[str, Any] = {
             "apiVersion": "kubescheduler.config.k8s.io/v1",
             "kind": "KubeSchedulerConfiguration",
@@ -256,7 +278,7 @@ class Plane:
             "percentageOfNodesToScore": percentage,
         }
         if extender:
-            config["extenders"] = [_asked_at(f"http://127.0.0.1:{extender}")]
+            config["extenders"] = [_asked_at(f"http://127.0.0.1:{extender}") | changes]
         file = self.directory / "scheduler.yaml"
         file.write_text(yaml.safe_dump(config))
         words = [components.build(components.KUBERNETES) / "kube-scheduler", f"--config={file}", "--secure-port=0"]
@@ -334,7 +356,7 @@ async def plane() -> AsyncIterator[Plane]:
                 server = Program(directory / "apiserver.log", apiserver, *_apiserver_flags(directory, port, store))
                 async with made.running(server):
                     await server.until(made.alive)
-                    await _crds(made)
+                    await made.crds()
                     yield made
 
 
@@ -394,17 +416,6 @@ def _credentials(directory: pathlib.Path, port: int) -> None:
         "current-context": "x",
     }
     (directory / "kubeconfig").write_text(yaml.safe_dump(config))
-
-
-async def _crds(made: Plane) -> None:
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    files = sorted((paths.CHECKOUT / generate.CRDS).glob("*.yaml"))
-    await made.all(made.send("POST", path, yaml.safe_load(file.read_text())) for file in files)
-    deadline = time.monotonic() + START_SECONDS
-    while not all(_established(crd) for crd in (await made.send("GET", path))["items"]):
-        if time.monotonic() > deadline:
-            raise PlaneError("cannot use the CRDs: they are not established")
-        await asyncio.sleep(0.1)
 
 
 def _established(crd: dict[str, Any]) -> bool:
