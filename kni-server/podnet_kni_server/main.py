@@ -89,7 +89,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--cni-cache-dir", default="/var/lib/kni/cni", help="the node's directory of CNI results")
     parser.add_argument("--pod-resources-socket", default=kubelet.SOCKET, help="the kubelet's pod-resources API")
     parser.add_argument("--cni-shim", action="store_true", help="serve the CNI shim, and put its configuration first")
-    parser.add_argument("--install-cni-shim", action="store_true", help="put the shim among the node's plugins, and end")
+    parser.add_argument("--install-cni-shim", action="store_true", help="put the shim among the plugins, and end")
     parser.add_argument("--kubeconfig", help="path of a kubeconfig; default: the Pod's service account")
     parser.add_argument("--probes", default="127.0.0.1:10262", help="address of /healthz, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
