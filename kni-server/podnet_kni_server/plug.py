@@ -27,6 +27,9 @@ from podnet_kni_server.records import InterfaceRecord, Record, Sandbox, State
 
 log = logging.getLogger(__name__)
 
+_IN_PLACE = ("veth", "macvlan")
+"""Kinds of links whose addresses can change while they stay: nothing else is built upon them."""
+
 
 @dataclass
 class Outcome:
@@ -200,7 +203,9 @@ class _Run:
 
     def _readdressable(self, interface: InterfaceRecord, entry: changes.Entry | None) -> Request | None:
         """What a link is to become whose addresses are all that changes; None: it must be made anew."""
-        if interface.state is not State.ATTACHED or entry is None:
+        link = interface.link
+        plain = link.kind in _IN_PLACE and link.extras is None and link.dhcp is None
+        if interface.state is not State.ATTACHED or entry is None or not plain:
             return None
         try:
             new = asked.one(self.sandbox, self.view, entry.network, entry.interface)

@@ -10,10 +10,12 @@ import dataclasses
 import errno
 from collections.abc import Collection, Iterator, Sequence
 
-from podnet_kni_server.datapath import attach, inet, links, netlink, observe, spoof, whole
+from podnet_kni_server.datapath import attach, guest, inet, links, netlink, observe, spoof, whole
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.channel import Channel, Request
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
+from podnet_kni_server.datapath.extras import EXTRAS
+from podnet_kni_server.datapath.makers import MAKERS
 from podnet_kni_server.datapath.model import Checked, Finding, Interface, Link, Route
 from podnet_kni_server.datapath.worker import Pod
 
@@ -63,10 +65,42 @@ def check(node: Node, pod: Pod, wanted: Sequence[Link]) -> Checked:
         if found is None:
             findings.append(_made_anew(scene, link))
             continue
-        findings += [_carried_out(scene, repair) for repair in _repairs(scene, link, found)]
-        findings += _guarded(scene, link)
+        here = [_carried_out(scene, repair) for repair in _repairs(scene, guest.own(link), found)]
+        here += [*_guarded(scene, link), *_by_maker(scene, link, found)]
+        findings += [*here, *(_extras(scene, link) if here else ())]
         outside[link.name] = _from_outside(scene, link, found.index)
     return Checked(tuple(findings), {name: found for name, found in outside.items() if found})
+
+
+def _by_maker(scene: _Scene, link: Link, found: observe.Seen) -> Iterator[Finding]:
+    """What belongs to a kind alone. Its maker corrects what the node has for it, too."""
+    maker = MAKERS.get(link.kind)
+    if maker is None or link.kind in whole.BATCH or found.master in _bonds(scene):
+        return
+    stood = maker.fits(link, found, observe.list_links(scene.node.route))
+    try:
+        if stood:
+            maker.make(scene.node, scene.pod, link)
+        else:
+            whole.attach_all(scene.node, scene.pod, [link])
+    except (DatapathError, OSError) as error:
+        yield Finding(f"{link.name} is not as it was made", False, str(error))
+    else:
+        if not stood:
+            yield Finding(f"{link.name} was not as it was made")
+
+
+def _extras(scene: _Scene, link: Link) -> Iterator[Finding]:
+    """What was put upon a link goes with its addresses and routes: it is put there again after a repair."""
+    for extra in EXTRAS if link.extras else ():
+        try:
+            extra.apply(scene.node, scene.pod, link)
+        except (DatapathError, OSError) as error:
+            yield Finding(f"the extras of {link.name} are not as they were made", False, str(error))
+
+
+def _bonds(scene: _Scene) -> set[int]:
+    return {one.index for one in scene.present.values() if one.kind == "bond"}
 
 
 def _look(node: Node, pod: Pod) -> _Scene:
@@ -75,7 +109,7 @@ def _look(node: Node, pod: Pod) -> _Scene:
     routes: dict[int, set[_Route]] = {}
     for version in (4, 6):
         with contextlib.suppress(NetlinkError):  # a kernel without IPv6
-            for body in pod.channel.dump(inet.get_routes(version)):
+            for body in filter(inet.is_main, pod.channel.dump(inet.get_routes(version))):
                 family, index, destination, length, gateway = inet.parse_route(body)
                 routes.setdefault(index, set()).add((family, destination, length, str(gateway or "")))
     return _Scene(node, pod, present, addresses, routes)
@@ -110,10 +144,11 @@ def _repairs(scene: _Scene, link: Link, found: observe.Seen) -> Iterator[_Repair
     index, name = found.index, link.name
     if not found.up:
         yield _Repair(f"{name} was down", (links.set_up(index, name),))
-    if link.mtu and found.mtu != link.mtu:
+    alone = not found.master  # a bond or a bridge in the Pod decides for its parts
+    if alone and link.mtu and found.mtu != link.mtu:
         what = ("set the MTU of %s", name)
         yield _Repair(f"{name} had MTU {found.mtu}", (links.change(index, what, netlink.u32(links.MTU, link.mtu)),))
-    if link.kind in whole.BATCH and found.mac != link.mac.lower():
+    if alone and link.kind in whole.BATCH and found.mac != link.mac.lower():
         own = netlink.attr(links.ADDRESS, links.mac_bytes(link.mac))
         yield _Repair(f"{name} had MAC {found.mac}", (links.change(index, ("set the MAC of %s", name), own),))
     held = scene.held(index)
@@ -216,6 +251,7 @@ def readdress(node: Node, pod: Pod, link: Link, leaving: Collection[Interface]) 
     index, name = found.index, link.name
     if any(address.version == 6 for address in link.addresses):
         pod.sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "0")  # switched off where the cluster has no IPv6
+    whole.remove_extras(node, pod, dataclasses.replace(link, addresses=tuple(leaving)))
     gone = pod.channel.batch([inet.delete_address(index, name, address) for address in leaving])
     for error in gone.errors.values():
         if error.errno != errno.EADDRNOTAVAIL:
@@ -224,6 +260,7 @@ def readdress(node: Node, pod: Pod, link: Link, leaving: Collection[Interface]) 
     routes = [inet.add_route(index, name, route, link.addresses) for route in link.routes]
     routes += [inet.default_route(index, name, gateway, link.addresses) for gateway in link.default_gateways]
     _run(pod.channel, routes)
+    whole.apply_extras(node, pod, link)
 
 
 def defaults(pod: Pod) -> list[str]:
