@@ -165,6 +165,11 @@ def is_default(body: bytes) -> bool:
     return bool(length == 0 and table == _TABLE_MAIN and kind == _TYPE_UNICAST)
 
 
+def is_main(body: bytes) -> bool:
+    """Whether a route that was read is one of the main table."""
+    return bool(_RTMSG.unpack_from(body)[4] == _TABLE_MAIN)
+
+
 def has_usual_metric(body: bytes) -> bool:
     """Whether a route that was read would be replaced by default_route, having the metric of that one."""
     priority = netlink.attributes(body, 12).get(RTA_PRIORITY, b"\0")
