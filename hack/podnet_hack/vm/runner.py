@@ -59,7 +59,7 @@ def _script(argv: Sequence[str], env: Mapping[str, str]) -> str:
 set -- /dev/vport*p1
 exec < /dev/null > "$1" 2>&1
 ip link set lo up
-modprobe --all br_netfilter igb igbvf
+modprobe --all br_netfilter igb igbvf tun
 cd {shlex.quote(str(pathlib.Path.cwd()))}
 {shlex.join(argv)}
 echo $? > {shlex.quote(str(SHARE / "status"))}
