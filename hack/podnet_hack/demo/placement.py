@@ -5,6 +5,8 @@ from collections.abc import Callable
 from podnet_hack.demo import stage, world
 from podnet_hack.demo.stage import Stage
 
+COLUMNS = "NAME:.metadata.name,NETWORKS:.spec.networks[*].podNetworkName,ADDRESSES:.status.podIPs[*].ip"
+
 
 def show(on: Stage) -> None:
     """Deployments for blue and green, and pings over the right and the wrong network."""
@@ -26,11 +28,23 @@ def _over_blue(on: Stage, first: str, second: str) -> None:
     here, there = on.name_on("web", first), on.name_on("web", second)
     on.kubectl(f"exec {here} -- ip -brief address")
     on.kubectl(f"exec {here} -- cat /etc/podnet/networks.json")
+    on.kubectl(f"get pods -l app=web -o custom-columns={COLUMNS}")
+    on.tell.holds("spec.networks and status.podIPs of both Pods show all of it", lambda: _shown(on), seconds=5)
     for address in world.addresses(on.world.get("pod", there), "blue"):
         line = f"exec {here} -- ping -n -q -c 3 -i 0.2 -w 5 -I net1 {address}"
         output = on.kubectl(line)
         family = "IPv6" if ":" in address else "IPv4"
         on.tell.holds(f"the two Pods reach each other across nodes over blue, by {family}", _all_back(output))
+
+
+def _shown(on: Stage) -> str:
+    """Looks through the proxy, at the fields that a stock API server does not have."""
+    for pod in on.shown.all_of("pods", "--selector=app=web"):
+        listed = [one["podNetworkName"] for one in pod["spec"].get("networks", ())]
+        addressed = {one.get("podNetwork") for one in pod["status"]["podIPs"]}
+        if "blue" not in listed or not {"default", "blue"} <= addressed:
+            return f"Pod {stage.name_of(pod)} shows networks {listed} and addresses on {addressed}"
+    return ""
 
 
 def _over_green(on: Stage) -> None:

@@ -21,6 +21,8 @@ class Stage:
 
     tell: Narrator
     world: World
+    shown: World
+    """The same through podnet-proxy, as the commands in sight see it."""
 
     def kubectl(self, line: str) -> str:
         """Runs kubectl in the demo's namespace, in sight."""

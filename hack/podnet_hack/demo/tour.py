@@ -19,12 +19,17 @@ EVIDENCE = (
 def take(cluster: str) -> None:
     """The whole tour; raises UntrueError at the first statement that is not true."""
     world = World(cluster, NAMESPACE)
-    tell = Narrator(world.env, EVIDENCE)
-    on = Stage(tell, world)
+    shown = world.through_proxy()
+    tell = Narrator(shown.env, EVIDENCE)
+    on = Stage(tell, world, shown)
     stage.need(len(world.workers()) >= 3, f"cannot take the tour: the cluster {cluster} has fewer than three workers")
     tell.heading(f"podnet: several networks per Pod, on the stock cluster {cluster}")
     tell.say("Every command below can be typed, in the directory of the checkout, in a shell with")
-    tell.shows("\n".join(f'export {key}="{value}"' for key, value in _shell(world).items()))
+    tell.shows("\n".join(f'export {key}="{value}"' for key, value in _shell(shown).items()))
+    tell.say(
+        "This kubeconfig leads through podnet-proxy, which shows the list of networks as the field spec.networks. The"
+        " API server behind it is unmodified, and so is kubectl."
+    )
     _clear(world)
     for chapter in CHAPTERS:
         chapter.show(on)

@@ -14,7 +14,7 @@ from typing import Any
 
 from podnet_api import names, networks
 
-from podnet_hack import errors, paths
+from podnet_hack import errors, paths, proxied
 from podnet_hack.localcluster import cluster, engine
 
 SYSTEM = "podnet-system"
@@ -40,26 +40,28 @@ class Ping:
 
 
 class World:
-    """One cluster, looked at from one namespace."""
+    """One cluster, looked at from one namespace; with ``kubeconfig``, by another way than the administrator's."""
 
-    def __init__(self, name: str, namespace: str = "default") -> None:
+    def __init__(self, name: str, namespace: str = "default", kubeconfig: pathlib.Path | None = None) -> None:
         where = engine.find_existing()
         if where is None:
             raise errors.NotReadyError(f"cannot reach the nodes of the cluster {name}: no container engine answers")
         self.name = name
         self.namespace = namespace
         self.engine = where
+        self._kubeconfig = kubeconfig or cluster.kubeconfig(name)
 
     @property
     def env(self) -> dict[str, str]:
         """What a shell needs to run the same commands."""
         places = [str(cluster.kubectl_program().parent), self.engine.env.get("PATH", os.environ["PATH"])]
-        ours = {"KUBECONFIG": str(cluster.kubeconfig(self.name)), "PATH": os.pathsep.join(places)}
+        ours = {"KUBECONFIG": str(self._kubeconfig), "PATH": os.pathsep.join(places)}
         return {**self.engine.env, **ours}
 
     def kubectl(self, *argv: str, stdin: str | None = None, timeout: float | None = 60) -> str:
         """Runs kubectl in the namespace; a CommandError carries what it said."""
-        return cluster.kubectl(self.name, f"--namespace={self.namespace}", *argv, stdin=stdin, timeout=timeout)
+        way = (f"--kubeconfig={self._kubeconfig}", f"--namespace={self.namespace}")
+        return cluster.kubectl(self.name, *way, *argv, stdin=stdin, timeout=timeout)
 
     def get(self, kind: str, name: str) -> Object:
         """One object."""
@@ -116,7 +118,11 @@ class World:
 
     def in_namespace(self, namespace: str) -> "World":
         """The same cluster, looked at from another namespace."""
-        return World(self.name, namespace)
+        return World(self.name, namespace, self._kubeconfig)
+
+    def through_proxy(self) -> "World":
+        """The same, as podnet-proxy shows it: with ``spec.networks``."""
+        return World(self.name, self.namespace, proxied.kubeconfig(self.name))
 
     def kni_server(self, node: str) -> Object | None:
         """The Pod of the KNI server of a node."""
@@ -127,7 +133,8 @@ class World:
         """Starts kubectl and does not wait for it."""
         words = [str(cluster.kubectl_program()), f"--namespace={self.namespace}", *argv]
         env = os.environ | self.env
-        return subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(words, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True)
 
 
 def read_ping(output: str) -> Ping:
