@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import pathlib
 import socket
 import struct
 from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
 
 import pytest
+from netns.kinds_lab import KINDS, every_kind, stage
 from netns.lab import Lab, Place, bridge, crosses, link, ready, route
 from podnet_kni_server.datapath import links as numbers
 from podnet_kni_server.datapath.kernel import KernelDatapath
@@ -207,3 +209,23 @@ async def test_the_node_tells_what_it_has_lost(lab: Lab) -> None:
     ]
     await ready(datapath, overlay)
     assert await datapath.check_node() == []
+
+
+@every_kind
+async def test_every_kind_needs_nothing_and_is_mended(lab: Lab, kind: str, tmp_path: pathlib.Path) -> None:
+    on = await stage(lab)
+    pod = lab.place()
+    wanted = KINDS[kind](5, tmp_path)
+    made = await on.datapath.attach(pod.path, wanted)
+    found = await on.datapath.check(pod.path, wanted)
+    assert (found.findings, found.outside) == ((), {})
+    assert await on.datapath.attach(pod.path, wanted) == made, "looking changed nothing"
+    last = wanted[-1].name
+    if kind == "userspace":
+        return
+    pod.ip("link", "set", last, "down")
+    found = await on.datapath.check(pod.path, wanted)
+    assert f"{last} was down" in [finding.what for finding in found.findings]
+    assert all(finding.repaired for finding in found.findings), found.findings
+    assert (await on.datapath.check(pod.path, wanted)).findings == ()
+    assert await on.datapath.attach(pod.path, wanted) == made, "it was not made anew"

@@ -148,7 +148,8 @@ def _repairs(scene: _Scene, link: Link, found: observe.Seen) -> Iterator[_Repair
     if alone and link.mtu and found.mtu != link.mtu:
         what = ("set the MTU of %s", name)
         yield _Repair(f"{name} had MTU {found.mtu}", (links.change(index, what, netlink.u32(links.MTU, link.mtu)),))
-    if alone and link.kind in whole.BATCH and found.mac != link.mac.lower():
+    own_mac = link.mac and link.kind in whole.BATCH and link.mode != "passthru"  # there it is the uplink's
+    if alone and own_mac and found.mac != link.mac.lower():
         own = netlink.attr(links.ADDRESS, links.mac_bytes(link.mac))
         yield _Repair(f"{name} had MAC {found.mac}", (links.change(index, ("set the MAC of %s", name), own),))
     held = scene.held(index)
