@@ -38,6 +38,7 @@ from podnet_api.meta import Resource
 from podnet_api.webhook import configurations
 from podnet_hack import errors, generate, paths
 from podnet_hack.localcluster import components
+from podnet_tests.authority import Authority
 
 TOKEN = "administrator"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -210,7 +211,9 @@ def _prepare(directory: pathlib.Path, port: int) -> ApiServer:
     return server
 
 
-def _apiserver(program: pathlib.Path, server: ApiServer, port: int, etcd: str) -> subprocess.Popen[bytes]:
+def _apiserver(
+    program: pathlib.Path, server: ApiServer, port: int, etcd: str, request_header: Authority
+) -> subprocess.Popen[bytes]:
     at = server.directory
     flags = [f"--etcd-servers={etcd}", f"--secure-port={port}", "--bind-address=127.0.0.1"]
     flags += [f"--tls-cert-file={at / 'tls.crt'}", f"--tls-private-key-file={at / 'tls.key'}"]
@@ -219,6 +222,11 @@ def _apiserver(program: pathlib.Path, server: ApiServer, port: int, etcd: str) -
     flags += ["--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount", "--profiling=false"]
     flags += [f"--audit-policy-file={at / 'audit.yaml'}", f"--audit-log-path={at / 'audit.log'}"]
     flags += ["--service-cluster-ip-range=10.255.0.0/24", "--etcd-compaction-interval=0", "--watch-cache=true"]
+    flags += [f"--requestheader-client-ca-file={request_header.certificate}"]
+    flags += ["--requestheader-allowed-names=front-proxy-client"]
+    for what, header in (("username", "User"), ("group", "Group"), ("extra", "Extra-")):
+        last = f"{what}-headers-prefix" if what == "extra" else f"{what}-headers"
+        flags.append(f"--requestheader-{last}=X-Remote-{header}")
     return _spawn(at / "kube-apiserver.log", program, *flags)
 
 
@@ -231,7 +239,13 @@ def _wait(until: Callable[[], bool], process: subprocess.Popen[bytes], log: path
 
 
 @pytest.fixture(scope="session")
-def apiserver() -> Iterator[ApiServer]:
+def request_header(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The authority whose client certificates may say who somebody else is."""
+    return Authority(tmp_path_factory.mktemp("request-header"), "front-proxy-ca")
+
+
+@pytest.fixture(scope="session")
+def apiserver(request_header: Authority) -> Iterator[ApiServer]:
     """An API server that knows podnet's CRDs and nothing else of podnet."""
     etcd_program, apiserver_program = _programs()
     memory = pathlib.Path("/dev/shm")
@@ -239,7 +253,7 @@ def apiserver() -> Iterator[ApiServer]:
         directory, port = pathlib.Path(name), free_port()
         server = _prepare(directory, port)
         etcd, etcd_url = _etcd(etcd_program, directory)
-        process = _apiserver(apiserver_program, server, port, etcd_url)
+        process = _apiserver(apiserver_program, server, port, etcd_url, request_header)
         try:
             _wait(server.answers, process, directory / "kube-apiserver.log")
             _install_crds(server)
@@ -305,13 +319,22 @@ def webhook(apiserver: ApiServer, spawn: Spawn) -> Iterator[ApiServer]:
 
 
 @pytest.fixture(scope="module")
-def proxy(apiserver: ApiServer, spawn: Spawn) -> ApiServer:
-    """The API server as podnet-proxy shows it, from a process of its own."""
-    port = free_port()
-    flags = ["--bind", "127.0.0.1", "--tls-cert", apiserver.directory / "tls.crt"]
-    flags += ["--tls-key", apiserver.directory / "tls.key"]
-    spawn("podnet_api.proxy", *map(str, flags), port=port, until="serving")
-    return apiserver.seen_through(port)
+def spawn_proxy(apiserver: ApiServer, spawn: Spawn) -> Callable[..., ApiServer]:
+    """Starts podnet-proxy as a process of its own; the API server as that shows it."""
+
+    def start(*more: str) -> ApiServer:
+        port, at = free_port(), apiserver.directory
+        flags = ["--bind", "127.0.0.1", "--tls-cert", str(at / "tls.crt"), "--tls-key", str(at / "tls.key")]
+        spawn("podnet_api.proxy", *flags, *more, port=port, until="serving")
+        return apiserver.seen_through(port)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def proxy(spawn_proxy: Callable[..., ApiServer]) -> ApiServer:
+    """The API server as podnet-proxy shows it."""
+    return spawn_proxy()
 
 
 @pytest.fixture(scope="module")

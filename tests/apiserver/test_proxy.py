@@ -314,7 +314,11 @@ def test_openapi_is_kept_by_its_hash(through: Caller, direct: Caller) -> None:
         document = through("GET", ours[name]["serverRelativeURL"])[1]
         schemas = document["components"]["schemas"]
         assert "networks" in schemas["io.k8s.api.core.v1.PodSpec"]["properties"]
-        patches = [p["patch"]["requestBody"]["content"] for p in document["paths"].values() if "requestBody" in p.get("patch", {})]
+        patches = [
+            p["patch"]["requestBody"]["content"]
+            for p in document["paths"].values()
+            if "requestBody" in p.get("patch", {})
+        ]
         assert all(STRATEGIC in content for content in patches)
 
 
