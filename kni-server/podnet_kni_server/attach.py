@@ -20,7 +20,7 @@ import msgspec
 from podnet_api import kni, names, pools, reasons
 from podnet_api.errors import PodnetError
 
-from podnet_kni_server import asked, faultpoints, parts, plan
+from podnet_kni_server import asked, extras, faultpoints, parts, plan
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.interface import Datapath
@@ -66,6 +66,7 @@ class Core:
         store: Store,
         datapath: Datapath,
         hooks: Hooks | None = None,
+        policy: extras.Policy = extras.DEFAULT,
     ) -> None:
         self._view = view
         self._node = node
@@ -74,6 +75,7 @@ class Core:
         self._store = store
         self._datapath = datapath
         self._hooks = hooks or Hooks()
+        self._policy = policy
         self._macs = Macs()
         self._records: dict[str, Record] = {}
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -190,7 +192,7 @@ class Core:
         holder = Holder(sandbox.id, request.interface, sandbox.pod)
         if request.own.mac:
             self._macs.take(request.config.metadata.name, request.own.mac, holder)
-        return plan.interface(sandbox, request, await self._lease(request, holder), state.mtu)
+        return plan.interface(sandbox, request, await self._lease(request, holder), state.mtu, self._policy)
 
     async def _lease(self, request: Request, holder: Holder) -> list[pools.Address]:
         pool = request.pool

@@ -16,7 +16,7 @@ from typing import Protocol
 from podnet_api import names
 from podnet_api.errors import PodnetError
 
-from podnet_kni_server import status
+from podnet_kni_server import containers, status
 from podnet_kni_server.attach import Core
 from podnet_kni_server.nri import errors, types
 from podnet_kni_server.records import Record, Sandbox
@@ -79,8 +79,11 @@ class Hook:
         mounts = [types.Mount(STATUS_DIRECTORY, "bind", str(self._files.directory(record.sandbox)), ("rbind", "ro"))]
         if any(mount.destination.rstrip("/") == STATUS_DIRECTORY for mount in container.mounts):
             mounts = []
+        shared = [types.Mount(d.mount, "bind", d.directory, ("rbind", "rw")) for d in containers.directories(record)]
+        devices = (types.Device(d.path, d.major, d.minor, d.mode, d.owner, d.group) for d in containers.devices(record))
         own = status.environment(record)
-        return types.Adjustment(tuple(mounts), {key: own[key] for key in own if key not in container.env})
+        env = {key: own[key] for key in own if key not in container.env}
+        return types.Adjustment((*mounts, *shared), env, devices=tuple(devices))
 
     async def stop_pod_sandbox(self, pod: types.PodSandbox) -> None:
         """Detach; the namespace may be gone already."""

@@ -15,6 +15,7 @@ import msgspec
 from podnet_api import core, names, reasons
 from podnet_api.meta import is_true
 
+from podnet_kni_server import containers
 from podnet_kni_server.datapath.model import Observed
 from podnet_kni_server.records import InterfaceRecord, Record, State
 
@@ -70,6 +71,7 @@ def _npwg_entry(interface: InterfaceRecord, name_of: NameOf) -> dict[str, Any]:
     }
     if interface.gateways:
         entry["gateway"] = interface.gateways
+    entry["device-info"] = containers.device_info(interface)
     return {key: value for key, value in entry.items() if value or key == "dns"}
 
 

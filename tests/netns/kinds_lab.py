@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable
 from ipaddress import ip_interface
+from typing import Any
 
 import pytest
 from netns.lab import Lab, Place, bridge, link, ready, route
@@ -57,22 +58,22 @@ def routed(number: int, *, proxy: str = "", name: str = "net1") -> Link:
     )
 
 
-def tap(number: int, *, name: str = "net1", detail: TapDetail | None = None, **changed: object) -> Link:
+def tap(number: int, *, name: str = "net1", detail: TapDetail | None = None, **changed: Any) -> Link:
     """A tap on br0."""
     host = host_name(f"sandbox-{number}", name)
     return link(number, kind="tap", name=name, host_name=host, detail=detail or TapDetail(), **changed)
 
 
-def upon(number: int, kind: str, *, name: str = "net1", detail: Detail | None = None, **changed: object) -> Link:
+def upon(number: int, kind: str, *, name: str = "net1", detail: Detail | None = None, **changed: Any) -> Link:
     """A link on up0; those of some kinds have a MAC address that we do not choose."""
     mac = "" if kind in ("ipvlan", "vlan") or changed.get("mode") == "passthru" else f"02:00:00:00:00:{number:02x}"
-    values: dict[str, object] = {"master": "up0", "mac": mac, **changed}
+    values: dict[str, Any] = {"master": "up0", "mac": mac, **changed}
     return link(number, kind=kind, name=name, detail=detail, **values)
 
 
 def parts(number: int, *, addresses: bool) -> list[Link]:
     """Two ports of br0, net1 and net2, for a bond or a VRF."""
-    changed: dict[str, object] = {} if addresses else {"addresses": ()}
+    changed: dict[str, Any] = {} if addresses else {"addresses": ()}
     second = {**changed, "addresses": (ip_interface(f"10.2.0.{number}/24"),)} if addresses else changed
     return [link(number, name="net1", **changed), link(number + 100, name="net2", **second)]
 

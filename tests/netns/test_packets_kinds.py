@@ -16,6 +16,7 @@ import pytest
 from netns import lab as wire
 from netns.kinds_lab import HOP4, bond, routed, stage, tap, upon, vrf
 from netns.lab import Lab, Place, bridge, crosses, link, ready, route, sniffer
+from podnet_kni_server.datapath import announce
 from podnet_kni_server.datapath.model import Link, NodeLink
 from podnet_kni_server.details import BondDetail, Device, MacvtapDetail, PartRoute, RoutedDetail, Senders, VrfDetail
 
@@ -63,13 +64,9 @@ async def test_routed_out_of_the_node(lab: Lab) -> None:
         wire_mac = on.node.ip("-j", "link", "show", routed(5).host_name).split('"address":"')[1][:17]
         frame = wire.ipv4("02:00:00:00:00:05", "10.1.0.66", MARK)
         to_far = frame[14:30] + ip_address("203.0.113.2").packed + MARK
-        fixed = to_far[:10] + struct.pack("!H", _checksum(to_far[:10] + b"\0\0" + to_far[12:20])) + to_far[12:]
+        fixed = to_far[:10] + struct.pack("!H", announce.checksum(to_far[:10] + b"\0\0" + to_far[12:20])) + to_far[12:]
         wire.send(pod, "net1", wire.mac(wire_mac) + frame[6:14] + fixed)
         assert not heard(MARK, 0.3), "nobody sends from an address that is not routed there"
-
-
-def _checksum(data: bytes) -> int:
-    return wire.announce.checksum(data)
 
 
 @pytest.mark.parametrize("proxy", ["up0", ""])

@@ -98,7 +98,27 @@ def adjustment_from(wire: nri_pb2.ContainerAdjustment) -> types.Adjustment:
         mounts=tuple(_mount_from(mount) for mount in wire.mounts),
         env={pair.key: pair.value for pair in wire.env},
         annotations=dict(wire.annotations),
+        devices=tuple(_device_from(device) for device in wire.linux.devices),
     )
+
+
+def _device_from(wire: nri_pb2.LinuxDevice) -> types.Device:
+    return types.Device(wire.path, wire.major, wire.minor, wire.file_mode.value, wire.uid.value, wire.gid.value)
+
+
+def _device_to(device: types.Device) -> nri_pb2.LinuxDevice:
+    return nri_pb2.LinuxDevice(
+        path=device.path,
+        type=_CHARACTER,
+        major=device.major,
+        minor=device.minor,
+        file_mode=nri_pb2.OptionalFileMode(value=device.mode),
+        uid=nri_pb2.OptionalUInt32(value=device.owner),
+        gid=nri_pb2.OptionalUInt32(value=device.group),
+    )
+
+
+_CHARACTER = "c"
 
 
 def adjustment_to(adjustment: types.Adjustment) -> nri_pb2.ContainerAdjustment:
@@ -106,7 +126,12 @@ def adjustment_to(adjustment: types.Adjustment) -> nri_pb2.ContainerAdjustment:
         mounts=[_mount_to(mount) for mount in adjustment.mounts],
         env=[nri_pb2.KeyValue(key=key, value=value) for key, value in adjustment.env.items()],
         annotations=adjustment.annotations,
+        linux=_linux(adjustment) if adjustment.devices else None,
     )
+
+
+def _linux(adjustment: types.Adjustment) -> nri_pb2.LinuxContainerAdjustment:
+    return nri_pb2.LinuxContainerAdjustment(devices=[_device_to(device) for device in adjustment.devices])
 
 
 def configuration_from(wire: nri_pb2.ConfigureRequest, default_timeout: float) -> types.Configuration:

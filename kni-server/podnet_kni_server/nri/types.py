@@ -81,6 +81,18 @@ class Mount:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Device:
+    """A character device that the container may open; the runtime makes it, and allows it in the cgroup."""
+
+    path: str
+    major: int
+    minor: int
+    mode: int = 0o660
+    owner: int = 0
+    group: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Container:
     """A container being created (its `id` is set, its process is not) or found in Synchronize."""
 
@@ -102,6 +114,7 @@ class Adjustment:
     mounts: tuple[Mount, ...] = ()
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    devices: tuple[Device, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

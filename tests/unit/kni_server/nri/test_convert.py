@@ -37,7 +37,15 @@ containers = st.builds(
     mounts=mounts.map(tuple),
     pid=st.integers(0, 2**32 - 1),
 )
-adjustments = st.builds(types.Adjustment, mounts=mounts.map(tuple), env=maps, annotations=maps)
+numbers = st.integers(0, 2**32 - 1)
+devices = st.builds(types.Device, texts, numbers, numbers, st.integers(0, 0o777), numbers, numbers)
+adjustments = st.builds(
+    types.Adjustment,
+    mounts=mounts.map(tuple),
+    env=maps,
+    annotations=maps,
+    devices=st.lists(devices, max_size=2).map(tuple),
+)
 
 
 @hypothesis.settings(deadline=None)
