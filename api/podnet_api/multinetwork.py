@@ -14,6 +14,8 @@ from podnet_api.meta import Column, Condition, Model, Name, ObjectMeta, Paramete
 
 READY = "Ready"
 PARAMS_READY = "ParamsReady"
+IN_USE = "InUse"
+"""Whether Pods or attachments need the object: it cannot be deleted while they do."""
 POOL_OVERLAP = "PoolOverlap"
 """Set by our provider while another pool of the same address space gives the same addresses."""
 
@@ -48,8 +50,8 @@ class PodNetworkStatus(Model, frozen=True, kw_only=True):
     """What is known of a PodNetwork."""
 
     conditions: Annotated[list[Condition], Meta(max_length=5)] = []
-    """Ready: Pods may attach. ParamsReady: the provider has accepted parametersRefs.
-    The fourth and fifth place are the provider's own."""
+    """Ready: Pods may attach. ParamsReady: the provider has accepted parametersRefs. InUse: Pods or attachments
+    need it. The other places are the provider's own."""
 
 
 class PodNetwork(Model, frozen=True, kw_only=True):
@@ -68,6 +70,7 @@ class PodNetwork(Model, frozen=True, kw_only=True):
         (
             Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
             Column("Provider", ".spec.provider"),
+            Column("InUse", '.status.conditions[?(@.type=="InUse")].status'),
             Column("Enabled", ".spec.enabled", "boolean", 1),
             Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
         ),
@@ -97,7 +100,7 @@ class PodNetworkAttachmentStatus(Model, frozen=True, kw_only=True):
     """What is known of a PodNetworkAttachment."""
 
     conditions: Annotated[list[Condition], Meta(max_length=5)] = []
-    """Ready (reasons ParamsNotReady, PodNetworkNotReady) and ParamsReady."""
+    """Ready (reasons ParamsNotReady, PodNetworkNotReady), ParamsReady, and InUse: Pods need it."""
 
 
 class PodNetworkAttachment(Model, frozen=True, kw_only=True):
@@ -116,6 +119,7 @@ class PodNetworkAttachment(Model, frozen=True, kw_only=True):
         (
             Column("Network", ".spec.podNetworkName"),
             Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+            Column("InUse", '.status.conditions[?(@.type=="InUse")].status'),
             Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
         ),
         (".spec.podNetworkName",),

@@ -18,17 +18,29 @@ from podnet_api.meta import ObjectMeta
 
 def of_config(config: kni.NetworkConfig, others: Iterable[kni.NetworkConfig]) -> list[str]:
     """A sentence for each of ``others`` whose pool shares an address with that of ``config``."""
+    space = config.spec.ipam.space if config.spec.ipam else ""
+    where = f"address space {space}" if space else "the common address space"
+    found = sorted(_found(config, others), key=lambda pair: pair[0].metadata.name)
+    return [
+        f"NetworkConfigs {config.metadata.name} and {other.metadata.name} of {where} both give {shared}"
+        for other, shared in found
+    ]
+
+
+def overlapping(config: kni.NetworkConfig, others: Iterable[kni.NetworkConfig]) -> list[kni.NetworkConfig]:
+    """Those of ``others`` whose pool shares an address with that of ``config``."""
+    return [other for other, _ in _found(config, others)]
+
+
+def _found(
+    config: kni.NetworkConfig, others: Iterable[kni.NetworkConfig]
+) -> Iterator[tuple[kni.NetworkConfig, object]]:
     mine = _pool(config)
-    return list(_sentences(mine, others)) if mine else []
-
-
-def _sentences(mine: pools.Pool, others: Iterable[kni.NetworkConfig]) -> Iterator[str]:
-    where = f"address space {mine.space}" if mine.space else "the common address space"
-    for other in sorted(others, key=lambda item: item.metadata.name):
+    for other in others if mine else ():
         theirs = _pool(other)
-        shared = mine.shared(theirs) if theirs else None
+        shared = mine.shared(theirs) if mine and theirs else None
         if shared is not None:
-            yield f"NetworkConfigs {mine.config} and {other.metadata.name} of {where} both give {shared}"
+            yield other, shared
 
 
 def _pool(config: kni.NetworkConfig) -> pools.Pool | None:

@@ -14,6 +14,8 @@ PARAMS_MISSING = "ParamsMissing"
 PARAMS_NOT_FOUND = "ParamsNotFound"
 PARAMS_UNSUPPORTED = "ParamsUnsupported"
 PARAMS_INVALID = "ParamsInvalid"
+IN_USE = "InUse"
+NOT_IN_USE = "NotInUse"
 POOL_OVERLAP = "PoolOverlap"
 
 # NodeNetwork entries.
@@ -51,6 +53,7 @@ ADVICE: dict[str, str] = {
     PARAMS_UNSUPPORTED: "reference one NetworkConfig (group kni.multinetwork.x-k8s.io) and nothing else",
     PARAMS_INVALID: "correct the object that spec.parametersRefs names",
     POOL_OVERLAP: "give one of them another range, or its own ipam.space if the networks never meet",
+    IN_USE: "to delete it, delete the Pods and attachments that name it",
     UPLINK_MISSING: "create the interface on the node, or narrow nodeSelector",
     UPLINK_DOWN: "set the interface up or check its cable",
     KERNEL_LACKS: "load the kernel module on the node, or narrow nodeSelector",

@@ -129,6 +129,14 @@ def _no(kind: str, reason: str, message: str) -> Condition:
     return Condition(type=kind, status="False", reason=reason, message=f"{message}; {reasons.ADVICE[reason]}"[:8192])
 
 
+def in_use(used: bool) -> Condition:
+    """Whether Pods or attachments need the object (KEP-3698, lifecycle InUse). Who they are changes too often to
+    be written here; the Event on an object that is deleted in use names some."""
+    if used:
+        return Condition(type=multinetwork.IN_USE, status="True", reason=reasons.IN_USE, message="needed by others")
+    return Condition(type=multinetwork.IN_USE, status="False", reason=reasons.NOT_IN_USE, message="needed by nobody")
+
+
 def merged(old: Sequence[Condition], wanted: Sequence[Condition], generation: int, now: str) -> list[Condition]:
     """``wanted`` with generation, and the time at which each status last changed."""
     return [_since(condition(old, one.type), one, generation, now) for one in wanted]

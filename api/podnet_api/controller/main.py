@@ -27,7 +27,7 @@ from collections.abc import Sequence
 import kopf
 
 from podnet_api import core, multinetwork, names
-from podnet_api.controller import garbage, leadership, operator
+from podnet_api.controller import garbage, leadership, operator, usage
 from podnet_api.controller.queue import Queue
 from podnet_api.controller.reconcile import COMPONENT, Reconciler
 from podnet_api.controller.store import KINDS, Key, Store, key_of
@@ -46,8 +46,9 @@ async def run(
 ) -> None:
     """Work until ``stop`` is set. Raises LeadershipLostError, in a group, when ``leader`` leads no more."""
     store, queue, pods = Store(), Queue[Key](), Cache(client, core.Pod)
-    reconciler = Reconciler(client, store, pods, keep_default=keep_default)
-    pods.listen(lambda old, new: _recheck(old, new, store, queue))
+    uses = usage.Uses()
+    reconciler = Reconciler(client, store, uses, keep_default=keep_default)
+    pods.listen(lambda old, new: _recheck(uses.learn(old, new), old, new, store, queue))
     async with asyncio.TaskGroup() as group:
         helpers = [group.create_task(work) for work in (pods.run(), garbage.Collector(client).run())]
         helpers.append(group.create_task(_work(queue, reconciler, pods)))
@@ -71,15 +72,14 @@ async def _work(queue: Queue[Key], reconciler: Reconciler, pods: Cache[core.Pod]
     await queue.run(reconciler.look)
 
 
-def _recheck(old: core.Pod | None, new: core.Pod | None, store: Store, queue: Queue[Key]) -> None:
-    """A Pod with networks is gone or finished: what waits for that may go."""
-    held = old is not None and not old.finished and names.NETWORKS_ANNOTATION in old.metadata.annotations
-    if not held or (new is not None and not new.finished):
-        return
-    for kind in KINDS:
-        for item in store.all(kind):
-            if item.metadata.deletion_timestamp is not None:
-                queue.add(key_of(item))
+def _recheck(turned: set[Key], old: core.Pod | None, new: core.Pod | None, store: Store, queue: Queue[Key]) -> None:
+    """What began or ceased to be in use says so; what is being deleted may go with the last Pod that needs it."""
+    for key in turned:
+        queue.add(key)
+    for key in usage.named(old) - usage.named(new):
+        item = store.get(key[0], key[2], key[1])
+        if item is not None and item.metadata.deletion_timestamp is not None:
+            queue.add(key)
 
 
 async def _resync(client: Client, store: Store, queue: Queue[Key]) -> None:

@@ -13,10 +13,9 @@ from typing import Any
 import kopf
 import msgspec
 
-from podnet_api import kni, multinetwork
-from podnet_api.controller import usage
+from podnet_api import kni, overlap
 from podnet_api.controller.queue import Queue
-from podnet_api.controller.store import KINDS, Item, Key, Store, key_of
+from podnet_api.controller.store import KINDS, Item, Key, Store, key_of, references
 
 
 def registry(store: Store, queue: Queue[Key]) -> kopf.OperatorRegistry:
@@ -52,31 +51,13 @@ def _decode(kind: type[Item], body: kopf.Body) -> Item:
 
 
 def touched(item: Item, store: Store) -> list[Key]:
-    """Keys of the objects whose state depends on ``item``."""
-    meta = item.metadata
-    match item:
-        case multinetwork.PodNetwork():
-            own: list[Key] = [(kni.NetworkConfig, "", ref.name) for ref in item.spec.parameters_refs]
-            users = [a for a in store.all(multinetwork.PodNetworkAttachment) if a.spec.pod_network_name == meta.name]
-            return [*own, *map(key_of, users)]
-        case multinetwork.PodNetworkAttachment():
-            network: Key = (multinetwork.PodNetwork, "", item.spec.pod_network_name)
-            return [network, *((kni.AttachmentConfig, meta.namespace, r.name) for r in item.spec.parameters_refs)]
-        case kni.NetworkConfig():
-            return [key_of(n) for n in store.all(multinetwork.PodNetwork) if _concerned(n, item)]
-    found = store.all(multinetwork.PodNetworkAttachment)
-    near = (a for a in found if a.metadata.namespace == meta.namespace)
-    return [key_of(a) for a in near if _names(a, "AttachmentConfig", meta.name)]
-
-
-def _concerned(network: multinetwork.PodNetwork, config: kni.NetworkConfig) -> bool:
-    """Whether it names ``config``, or a pool that may overlap with that of ``config``, now or before it went."""
-    ours = kni.config_name(network)
-    return bool(ours) and (config.spec.ipam is not None or ours == config.metadata.name)
-
-
-def _names(item: multinetwork.PodNetwork | multinetwork.PodNetworkAttachment, kind: str, name: str) -> bool:
-    return usage.references(item.spec.parameters_refs, kind, name)
+    """Keys of the objects whose state depends on ``item``: those it names, those that name it, and those whose
+    pool gives the same addresses."""
+    found = [*references(item), *store.users(key_of(item))]
+    if isinstance(item, kni.NetworkConfig):
+        for other in overlap.overlapping(item, store.all(kni.NetworkConfig)):
+            found += store.users(key_of(other))
+    return found
 
 
 async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:

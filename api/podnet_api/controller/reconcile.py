@@ -16,7 +16,7 @@ import msgspec
 
 from podnet_api import core, kni, multinetwork, names
 from podnet_api.controller import conditions, usage
-from podnet_api.controller.store import Item, Key, Store
+from podnet_api.controller.store import Item, Key, Store, key_of
 from podnet_api.errors import AlreadyExistsError, KubeError, NotFoundError
 from podnet_api.kube import Client
 from podnet_api.meta import Condition, ObjectMeta, condition
@@ -33,9 +33,9 @@ Attachment: TypeAlias = multinetwork.PodNetworkAttachment
 
 
 class Reconciler:
-    """Works on the objects of ``store``; ``pods`` are those of a watch cache, good enough to say "in use"."""
+    """Works on the objects of ``store``; ``pods`` are of a watch cache, good enough to say "in use"."""
 
-    def __init__(self, client: Client, store: Store, pods: Iterable[core.Pod], *, keep_default: bool = True) -> None:
+    def __init__(self, client: Client, store: Store, pods: usage.Uses, *, keep_default: bool = True) -> None:
         self._client = client
         self._store = store
         self._pods = pods
@@ -74,34 +74,27 @@ class Reconciler:
         if isinstance(item, Network):
             configs = self._store.all(kni.NetworkConfig)
             wanted = conditions.of_network(item, lambda n: self._store.get(kni.NetworkConfig, n), configs)
-            await self._report(item, wanted)
+            await self._report(item, [*wanted, self._in_use(item)])
         elif isinstance(item, Attachment):
             network = self._store.get(Network, item.spec.pod_network_name)
             wanted = conditions.of_attachment(item, network, lambda n, ns: self._store.get(kni.AttachmentConfig, n, ns))
-            await self._report(item, wanted)
+            await self._report(item, [*wanted, self._in_use(item)])
+
+    def _in_use(self, item: Item) -> Condition:
+        used = next(usage.users(key_of(item), self._store, self._pods), None)
+        return conditions.in_use(used is not None)
 
     async def _release(self, item: Item) -> None:
         """Let an object go that is being deleted: only after a fresh LIST shows that nobody needs it."""
         if names.IN_USE_FINALIZER not in item.metadata.finalizers:
             return
-        users = [] if _is_default(item) else list(itertools.islice(self._users(item, self._pods), _NAMED + 1))
+        users = [] if _is_default(item) else _some(usage.users(key_of(item), self._store, self._pods))
         if not users and not _is_default(item):
-            users = list(itertools.islice(await self._fresh_users(item), _NAMED + 1))
+            users = _some(await self._fresh_users(item))
         if users:
             await self._tell_in_use(item, users)
         else:
             await self._set_finalizer(item, present=False)
-
-    def _users(self, item: Item, pods: Iterable[core.Pod]) -> Iterator[str]:
-        meta = item.metadata
-        match item:
-            case Network():
-                return usage.of_network(meta.name, self._store.all(Attachment), pods)
-            case Attachment():
-                return usage.of_attachment(meta.namespace, meta.name, pods)
-            case kni.NetworkConfig():
-                return usage.of_network_config(meta.name, self._store.all(Network))
-        return usage.of_attachment_config(meta.namespace, meta.name, self._store.all(Attachment))
 
     async def _fresh_users(self, item: Item) -> Iterator[str]:
         """The same as the API server has it now. The store is renewed on the way."""
@@ -112,7 +105,7 @@ class Reconciler:
         pods: list[core.Pod] = []
         if isinstance(item, Network | Attachment):
             pods, _ = await self._client.list_all(core.Pod, item.metadata.namespace)
-        return self._users(item, pods)
+        return usage.users(key_of(item), self._store, usage.Uses(pods))
 
     async def _tell_in_use(self, item: Item, users: list[str]) -> None:
         """One Event each time that the answer changes."""
@@ -151,7 +144,8 @@ class Reconciler:
 
     async def _announce(self, item: Item, one: Condition, old: list[Condition]) -> None:
         before = condition(old, one.type)
-        if before is not None and (before.status, before.reason) == (one.status, one.reason):
+        same = before is not None and (before.status, before.reason) == (one.status, one.reason)
+        if same or one.type == multinetwork.IN_USE:
             return
         reason = one.type if one.status == "True" else one.reason
         good = one.status == "True" and one.type != multinetwork.POOL_OVERLAP
@@ -163,6 +157,11 @@ class Reconciler:
             await self._client.event(item, kind, reason, message, COMPONENT)
         except KubeError as error:
             log.warning("%s", error)
+
+
+def _some(users: Iterable[str]) -> list[str]:
+    """A few of them, and one more than are named."""
+    return list(itertools.islice(users, _NAMED + 1))
 
 
 def _is_default(item: Item) -> bool:

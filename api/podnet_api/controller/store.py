@@ -1,4 +1,4 @@
-"""The objects of our four kinds, as last seen. Never goes back in time.
+"""The objects of our four kinds, as last seen, and who references whom. Never goes back in time.
 
 kopf's events fill it; because kopf is not told of what was deleted while its watch was away, a fresh list
 replaces it from time to time.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from podnet_api import kni, multinetwork
+from podnet_api import kni, multinetwork, names
+from podnet_api.meta import ParametersRef
 
 Item = multinetwork.PodNetwork | multinetwork.PodNetworkAttachment | kni.NetworkConfig | kni.AttachmentConfig
 KINDS: tuple[type[Item], ...] = (
@@ -28,32 +29,67 @@ def key_of(item: Item) -> Key:
     return type(item), item.metadata.namespace, item.metadata.name
 
 
+def references(item: Item) -> list[Key]:
+    """Keys of the objects that ``item`` names, as far as they are of our kinds."""
+    match item:
+        case multinetwork.PodNetwork():
+            return [(kni.NetworkConfig, "", ref.name) for ref in item.spec.parameters_refs if _ours(ref, "Network")]
+        case multinetwork.PodNetworkAttachment():
+            own = [ref for ref in item.spec.parameters_refs if _ours(ref, "Attachment")]
+            parameters: list[Key] = [(kni.AttachmentConfig, item.metadata.namespace, ref.name) for ref in own]
+            return [(multinetwork.PodNetwork, "", item.spec.pod_network_name), *parameters]
+    return []
+
+
+def _ours(ref: ParametersRef, kind: str) -> bool:
+    return (ref.group, ref.kind) == (names.KNI_GROUP, f"{kind}Config")
+
+
 class Store:
     """Objects by key."""
 
     def __init__(self) -> None:
-        self._items: dict[tuple[type[Any], str, str], Item] = {}
+        self._items: dict[type[Any], dict[tuple[str, str], Item]] = {kind: {} for kind in KINDS}
+        self._users: dict[Key, dict[Key, None]] = {}
 
     def get(self, kind: type[T], name: str, namespace: str = "") -> T | None:
         """The object, or None."""
-        found = self._items.get((kind, namespace, name))
+        found = self._items[kind].get((namespace, name))
         return found if isinstance(found, kind) else None
 
     def all(self, kind: type[T]) -> Iterator[T]:
         """Every object of a kind."""
-        return (item for item in list(self._items.values()) if isinstance(item, kind))
+        return (item for item in list(self._items[kind].values()) if isinstance(item, kind))
+
+    def users(self, key: Key) -> list[Key]:
+        """Keys of the objects that reference the object of ``key``, whether or not it exists."""
+        return list(self._users.get(key, ()))
 
     def put(self, item: Item) -> None:
         """Take over ``item`` unless a newer state is known."""
-        old = self._items.get(key_of(item))
+        key = key_of(item)
+        old = self._items[key[0]].get(key[1:])
         if old is None or old.metadata.uid != item.metadata.uid or _version(old) <= _version(item):
-            self._items[key_of(item)] = item
+            if old is not None:
+                self._unlink(old)
+            self._items[key[0]][key[1:]] = item
+            for named in references(item):
+                self._users.setdefault(named, {})[key] = None
 
     def drop(self, item: Item) -> None:
         """Forget ``item`` unless another object has its name by now."""
-        old = self._items.get(key_of(item))
+        key = key_of(item)
+        old = self._items[key[0]].get(key[1:])
         if old is not None and old.metadata.uid == item.metadata.uid:
-            del self._items[key_of(item)]
+            self._unlink(old)
+            del self._items[key[0]][key[1:]]
+
+    def _unlink(self, item: Item) -> None:
+        for named in references(item):
+            users = self._users.get(named, {})
+            users.pop(key_of(item), None)
+            if not users:
+                self._users.pop(named, None)
 
     def replace(self, kind: type[Item], items: Sequence[Item], version: str) -> None:
         """Take over a fresh list of a kind, made at resource version ``version``."""

@@ -1,7 +1,9 @@
-"""Who still needs an object: the sentences say who, an empty list that nobody does (KEP-3698, in use). Pure.
+"""Who still needs an object (KEP-3698, in use). Pure.
 
-A PodNetwork is needed by PodNetworkAttachments and by Pods that name it, a PodNetworkAttachment by Pods of
-its namespace, parameters by the objects that reference them. A Pod that Succeeded or Failed needs nothing.
+A PodNetwork is needed by PodNetworkAttachments and by Pods that name it, a PodNetworkAttachment by Pods of its
+namespace, parameters by the objects that reference them. A Pod that Succeeded or Failed needs nothing.
+
+Both answers are kept ready, not searched for: the store knows who references whom, ``Uses`` which Pods name what.
 """
 
 from __future__ import annotations
@@ -9,51 +11,60 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from podnet_api import core, multinetwork, names, networks
-from podnet_api.meta import ParametersRef
+from podnet_api.controller.store import Key, Store
+
+_NONE: dict[str, None] = {}
 
 
-def of_network(
-    name: str, attachments: Iterable[multinetwork.PodNetworkAttachment], pods: Iterable[core.Pod]
-) -> Iterator[str]:
-    """Users of a PodNetwork."""
-    for attachment in attachments:
-        if attachment.spec.pod_network_name == name:
-            yield f"PodNetworkAttachment {attachment.metadata.namespace}/{attachment.metadata.name}"
-    for pod in pods:
-        if any(entry.pod_network_name == name for entry in _entries(pod)):
-            yield f"Pod {pod.metadata.namespace}/{pod.metadata.name}"
+class Uses:
+    """Which Pods name which networks and attachments."""
+
+    def __init__(self, pods: Iterable[core.Pod] = ()) -> None:
+        self._pods: dict[Key, dict[str, None]] = {}
+        for pod in pods:
+            self.learn(None, pod)
+
+    def learn(self, old: core.Pod | None, new: core.Pod | None) -> set[Key]:
+        """A Pod came, changed or went: the keys of what began or ceased to be used by Pods."""
+        before, after = named(old), named(new)
+        turned: set[Key] = set()
+        for key in before - after:
+            users = self._pods.get(key, {})
+            users.pop(_name(old), None)
+            if not users and self._pods.pop(key, None) is not None:
+                turned.add(key)
+        for key in after - before:
+            users = self._pods.setdefault(key, {})
+            if not users:
+                turned.add(key)
+            users[_name(new)] = None
+        return turned
+
+    def of(self, key: Key) -> Iterator[str]:
+        """Pods that name the object, e.g. ``Pod default/web``."""
+        return (f"Pod {name}" for name in self._pods.get(key, _NONE))
 
 
-def of_attachment(namespace: str, name: str, pods: Iterable[core.Pod]) -> Iterator[str]:
-    """Users of a PodNetworkAttachment."""
-    for pod in pods:
-        same = pod.metadata.namespace == namespace
-        if same and any(entry.pod_network_attachment_name == name for entry in _entries(pod)):
-            yield f"Pod {namespace}/{pod.metadata.name}"
+def named(pod: core.Pod | None) -> frozenset[Key]:
+    """Keys of what a Pod needs."""
+    text = None if pod is None or pod.finished else pod.metadata.annotations.get(names.NETWORKS_ANNOTATION)
+    if pod is None or text is None:
+        return frozenset()
+    return frozenset(_key(pod.metadata.namespace, entry) for entry in networks.check(text)[0])
 
 
-def _entries(pod: core.Pod) -> tuple[networks.Network, ...]:
-    text = pod.metadata.annotations.get(names.NETWORKS_ANNOTATION)
-    return () if text is None or pod.finished else networks.check(text)[0]
+def _key(namespace: str, entry: networks.Network) -> Key:
+    if entry.pod_network_name:
+        return multinetwork.PodNetwork, "", entry.pod_network_name
+    return multinetwork.PodNetworkAttachment, namespace, entry.pod_network_attachment_name
 
 
-def of_network_config(name: str, found: Iterable[multinetwork.PodNetwork]) -> Iterator[str]:
-    """Users of a NetworkConfig."""
-    for network in found:
-        if references(network.spec.parameters_refs, "NetworkConfig", name):
-            yield f"PodNetwork {network.metadata.name}"
+def _name(pod: core.Pod | None) -> str:
+    return f"{pod.metadata.namespace}/{pod.metadata.name}" if pod else ""
 
 
-def of_attachment_config(
-    namespace: str, name: str, found: Iterable[multinetwork.PodNetworkAttachment]
-) -> Iterator[str]:
-    """Users of an AttachmentConfig."""
-    for attachment in found:
-        same = attachment.metadata.namespace == namespace
-        if same and references(attachment.spec.parameters_refs, "AttachmentConfig", name):
-            yield f"PodNetworkAttachment {namespace}/{attachment.metadata.name}"
-
-
-def references(refs: Iterable[ParametersRef], kind: str, name: str) -> bool:
-    """Whether one of ``refs`` is our parameter object ``kind`` ``name``."""
-    return any((ref.group, ref.kind, ref.name) == (names.KNI_GROUP, kind, name) for ref in refs)
+def users(key: Key, store: Store, pods: Uses) -> Iterator[str]:
+    """Everybody who needs the object, for people."""
+    for kind, namespace, name in store.users(key):
+        yield f"{kind.__name__} {namespace}/{name}" if namespace else f"{kind.__name__} {name}"
+    yield from pods.of(key)

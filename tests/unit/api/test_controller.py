@@ -10,7 +10,7 @@ import pytest
 from podnet_api import core, kni, multinetwork, names
 from podnet_api.controller import conditions, usage
 from podnet_api.controller.queue import Queue
-from podnet_api.controller.store import Store
+from podnet_api.controller.store import Key, Store
 from podnet_api.errors import KubeError
 from podnet_api.meta import Condition
 
@@ -131,16 +131,39 @@ DIRECT, BY = '[{"podNetworkName":"blue"}]', '[{"podNetworkAttachmentName":"a"}]'
     ],
 )
 def test_users(found: core.Pod, network_users: list[str], attachment_users: list[str]) -> None:
-    assert list(usage.of_network("blue", [], [found])) == network_users
-    assert list(usage.of_attachment("n", "a", [found])) == attachment_users
+    uses = usage.Uses([found])
+    assert list(usage.users(BLUE, Store(), uses)) == network_users
+    assert list(usage.users((Attachment, "n", "a"), Store(), uses)) == attachment_users
+
+
+BLUE: Key = (Network, "", "blue")
 
 
 def test_users_of_parameters() -> None:
-    assert list(usage.of_network("blue", [attachment()], [])) == ["PodNetworkAttachment n/a"]
-    assert list(usage.of_network_config("blue", [network(parametersRefs=[REF])])) == ["PodNetwork blue"]
-    assert list(usage.of_network_config("red", [network(parametersRefs=[REF])])) == []
-    assert list(usage.of_attachment_config("n", "blue", [attachment(OWN)])) == ["PodNetworkAttachment n/a"]
-    assert list(usage.of_attachment_config("m", "blue", [attachment(OWN)])) == []
+    store, nobody = Store(), usage.Uses()
+    store.put(attachment(OWN))
+    store.put(network(parametersRefs=[REF]))
+
+    def users(key: Key) -> list[str]:
+        return list(usage.users(key, store, nobody))
+
+    assert users(BLUE) == ["PodNetworkAttachment n/a"]
+    assert users((kni.NetworkConfig, "", "blue")) == ["PodNetwork blue"]
+    assert users((kni.NetworkConfig, "", "red")) == []
+    assert users((kni.AttachmentConfig, "n", "blue")) == ["PodNetworkAttachment n/a"]
+    assert users((kni.AttachmentConfig, "m", "blue")) == []
+    store.drop(attachment(OWN))
+    assert users(BLUE) == []
+
+
+def test_what_turns_is_told_once() -> None:
+    uses, first = usage.Uses(), pod(DIRECT)
+    second = msgspec.structs.replace(first, metadata=msgspec.structs.replace(first.metadata, name="q"))
+    gone = msgspec.structs.replace(second, status=core.PodStatus(phase="Failed"))
+    told = [uses.learn(None, first), uses.learn(None, second), uses.learn(first, first), uses.learn(first, None)]
+    assert told == [{BLUE}, set(), set(), set()]
+    assert list(uses.of(BLUE)) == ["Pod n/q"]
+    assert [uses.learn(second, gone), uses.learn(gone, None)] == [{BLUE}, set()]
 
 
 def versioned(version: int, uid: str = "1") -> multinetwork.PodNetwork:
