@@ -112,7 +112,7 @@ async def test_a_long_watch(sides: tuple[Side, Side], many: None) -> None:
         assert not follower.done(), follower
         follower.cancel()
     await asyncio.gather(*followers, return_exceptions=True)
-    assert len(direct.events) > WATCH_SECONDS
+    assert len(direct.events) > WATCH_SECONDS / 2
     assert through.events == [shown.event(line[:-1], carriers.POD) + b"\n" for line in direct.events]
     assert any(b'"networks":[' in line for line in through.events)
 
@@ -127,7 +127,10 @@ async def change(side: Side) -> None:
         name = f"pod-{chance.randrange(PODS_AT_ALL)}"
         async with side.session.patch(f"{PODS}/{name}", data=json.dumps(patch), headers=kind) as changed:
             assert changed.status == 200
-        await asyncio.sleep(35 if number % 400 == 0 and WATCH_SECONDS > 600 else 0.02)
+        if WATCH_SECONDS > 600:
+            await asyncio.sleep(35 if number % 200 == 0 else 0.5)
+        else:
+            await asyncio.sleep(0.02)
 
 
 class _Spec(Model, frozen=True, kw_only=True):
