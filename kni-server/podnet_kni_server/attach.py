@@ -305,8 +305,13 @@ def _confirmed(record: Record, observed: Sequence[Observed]) -> Record:
 
 
 def as_observed(interface: InterfaceRecord, observed: Observed) -> InterfaceRecord:
-    """MAC and MTU are the kernel's; addresses, gateways and name servers too where plugins chose them."""
+    """MAC and MTU are the kernel's; addresses, gateways and name servers too where plugins chose them. An address
+    by DHCP is none of ours: it stands where those of SLAAC do, and the regular look at the Pod keeps it current."""
     link = msgspec.structs.replace(interface.link, mac=observed.mac, mtu=observed.mtu, device=observed.device)
+    if link.dhcp is not None:
+        given = [str(a) for a in observed.addresses if str(a) not in link.addresses]
+        gateways = [str(g) for g in observed.gateways] or interface.gateways
+        return msgspec.structs.replace(interface, link=link, observed=given, gateways=gateways)
     if link.kind != "cni":
         return msgspec.structs.replace(interface, link=link)
     return msgspec.structs.replace(

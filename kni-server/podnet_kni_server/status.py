@@ -44,7 +44,8 @@ def _network(interface: InterfaceRecord) -> dict[str, Any]:
 
 def npwg(record: Record, name_of: NameOf, default: Observed | None) -> list[dict[str, Any]]:
     """The NPWG network-status (multi-net-spec 1.3): the default network first, then each interface."""
-    entries = [_npwg_default(record, default)]
+    replaced = any(interface.link.name == names.DEFAULT_INTERFACE for interface in record.interfaces)
+    entries = [] if replaced else [_npwg_default(record, default)]
     return entries + [_npwg_entry(i, name_of) for i in record.interfaces if i.state is State.ATTACHED]
 
 
