@@ -32,6 +32,21 @@ class World(RuleBasedStateMachine):
 
     @initialize()
     def objects(self) -> None:
+        self._start()
+        self.asked: dict[str, list[str]] = {}
+        self.where: dict[str, str] = {}
+        self.there: dict[str, dict[str, Any]] = {}
+        """The Pods of the API server as LIST would show them."""
+        self.started = 0
+        self.unseen: dict[str, list[Any]] = {"pods": [], "blocks": []}
+        self.free: dict[str, list[Any]] = {
+            "single": [ipaddress.ip_network(f"10.0.0.{n}") for n in range(10, 16)],
+            "blocks": list(ipaddress.ip_network("10.0.1.8/29").subnets(new_prefix=30)),
+        }
+        self.held: dict[tuple[str, str], list[Any]] = {}
+
+    def _start(self) -> None:
+        """An extender that knows of everything but Pods and blocks."""
         self.cluster = Cluster(ttl=1e9)
         self.cluster.config("single", SINGLE)
         self.cluster.config("blocks", BLOCKS, blockPrefix4=30)
@@ -40,56 +55,97 @@ class World(RuleBasedStateMachine):
             self.cluster.network(name, config)
         for node in NODES:
             self.cluster.node(node, *CONFIG, capacity=self.capacity)
-        self.asked: dict[str, list[str]] = {}
-        self.where: dict[str, str] = {}
-        self.unseen: dict[str, list[Any]] = {"pods": [], "blocks": []}
-        self.free: dict[str, list[Any]] = {
-            "single": [ipaddress.ip_network(f"10.0.0.{n}") for n in range(10, 16)],
-            "blocks": list(ipaddress.ip_network("10.0.1.8/29").subnets(new_prefix=30)),
-        }
-        self.held: dict[tuple[str, str], list[Any]] = {}
 
     @rule(target=placed, data=st.data(), nodes=st.sets(st.sampled_from(NODES), min_size=1))
     def arrive(self, data: st.DataObject, nodes: set[str]) -> Any:
         name = f"p{len(self.asked)}"
-        self.asked[name] = networks = data.draw(st.sampled_from(self.lists))
-        self._tell(self.cluster.pod, name, networks)
+        self.asked[name] = data.draw(st.sampled_from(self.lists))
+        self._shown(name)
         return self._filter(name, nodes)
 
     def _filter(self, pod: str, nodes: set[str]) -> Any:
         fitting = self.cluster.fitting(pod, self.asked[pod], sorted(nodes))
         assert set(fitting) <= nodes
-        return (pod, fitting) if fitting else multiple()
+        return (pod, fitting, self.started) if fitting else multiple()
 
     @rule(what=consumes(placed), nodes=st.sets(st.sampled_from(NODES), min_size=1), target=placed)
-    def filtered_again(self, what: tuple[str, list[str]], nodes: set[str]) -> Any:
+    def filtered_again(self, what: tuple[str, list[str], int], nodes: set[str]) -> Any:
         return self._filter(what[0], nodes)
 
     @rule(what=consumes(placed), data=st.data(), target=bound)
-    def bind(self, what: tuple[str, list[str]], data: st.DataObject) -> str:
-        pod, fitting = what
-        self.where[pod] = node = data.draw(st.sampled_from(fitting))
-        self._tell(self.cluster.pod, pod, self.asked[pod], node=node)
-        self._claim_blocks(node)
+    def bind(self, what: tuple[str, list[str], int], data: st.DataObject) -> Any:
+        """What was answered before a restart is bound before the extender is ready again, or asked anew."""
+        pod, fitting, started = what
+        if started != self.started:
+            return multiple()
+        self._bound(pod, data.draw(st.sampled_from(fitting)))
         return pod
+
+    def _bound(self, pod: str, node: str) -> None:
+        self.where[pod] = node
+        self._shown(pod, node=node)
+        self._claim_blocks(node)
+
+    @rule(what=consumes(placed), target=bound, data=st.data())
+    def restart_while_binding(self, what: tuple[str, list[str], int], data: st.DataObject) -> Any:
+        """The extender is killed, a Pod in flight lands meanwhile, and LIST shows all that is true."""
+        pod, fitting, started = what
+        if started != self.started:
+            return multiple()
+        self._bound(pod, data.draw(st.sampled_from(fitting)))
+        self.restart()
+        return pod
+
+    @rule()
+    def restart(self) -> None:
+        self.started += 1
+        self._start()
+        for (node, config), blocks in self.held.items():
+            for block in blocks:
+                self.cluster.block(config, str(block), node)
+        self.unseen = {"pods": [], "blocks": []}
+        self.listed_again()
+
+    @rule()
+    def listed_again(self) -> None:
+        """The watch of Pods was too old: what happened meanwhile is seen at once, and not in order."""
+        self.unseen["pods"].clear()
+        for name in [name for name in self.cluster.pods if name not in self.there]:
+            self.cluster.remove_pod(name)
+        for name, more in self.there.items():
+            self.cluster.pod(name, self.asked[name], **more)
 
     @rule(pod=consumes(bound), finished=st.booleans())
     def end(self, pod: str, finished: bool) -> None:
         node = self.where.pop(pod)
         if finished:
-            self._tell(self.cluster.pod, pod, self.asked[pod], node=node, phase="Succeeded")
+            self._shown(pod, node=node, phase="Succeeded")
         else:
-            self._tell(self.cluster.remove_pod, pod)
+            self._gone(pod)
 
     @rule(what=consumes(placed))
-    def give_up(self, what: tuple[str, list[str]]) -> None:
-        self._tell(self.cluster.remove_pod, what[0])
+    def give_up(self, what: tuple[str, list[str], int]) -> None:
+        self._gone(what[0])
+
+    def _shown(self, pod: str, **more: str) -> None:
+        self.there[pod] = more
+        self.unseen["pods"].append((pod, more))
+
+    def _gone(self, pod: str) -> None:
+        self.there.pop(pod)
+        self.unseen["pods"].append((pod, None))
 
     @rule(kind=st.sampled_from(["pods", "blocks"]), count=st.integers(1, 5))
     def watch(self, kind: str, count: int) -> None:
         """Some of what happened reaches the extender, in order within a kind."""
-        for tell, args, more in self.unseen[kind][:count]:
-            tell(*args, **more)
+        for what, more in self.unseen[kind][:count]:
+            if kind == "blocks":
+                config, block, node = what
+                self.cluster.block(config, block, node) if node else self.cluster.free_block(config, block)
+            elif more is not None:
+                self.cluster.pod(what, self.asked[what], **more)
+            elif what in self.cluster.pods:
+                self.cluster.remove_pod(what)
         del self.unseen[kind][:count]
 
     @rule()
@@ -98,7 +154,7 @@ class World(RuleBasedStateMachine):
             while blocks and self._used(config, node) <= sum(b.num_addresses for b in blocks[:-1]):
                 block = blocks.pop()
                 self.free[config].append(block)
-                self._tell(self.cluster.free_block, config, str(block))
+                self.unseen["blocks"].append(((config, str(block), ""), None))
 
     @invariant()
     def nothing_is_given_twice(self) -> None:
@@ -129,10 +185,6 @@ class World(RuleBasedStateMachine):
             assert stock.families[4].used == Counter({n: u for n in NODES if (u := self._used(config, n))})
             assert stock.attachments == Counter({n: u for n in NODES if (u := self._attached(config, n))})
 
-    def _tell(self, tell: Any, *args: Any, **more: Any) -> None:
-        kind = "blocks" if tell in (self.cluster.block, self.cluster.free_block) else "pods"
-        self.unseen[kind].append((tell, args, more))
-
     def _attached(self, config: str, node: str) -> int:
         on = [self.asked[pod] for pod, place in self.where.items() if place == node]
         return sum(CONFIG[name] == config for networks in on for name in networks)
@@ -147,7 +199,7 @@ class World(RuleBasedStateMachine):
             while self._used(config, node) > sum(b.num_addresses for b in held):
                 assert free, f"no block of {config} is left for {node}"
                 held.append(free.pop(0))
-                self._tell(self.cluster.block, config, str(held[-1]), node)
+                self.unseen["blocks"].append(((config, str(held[-1]), node), None))
 
 
 class Narrow(World):
