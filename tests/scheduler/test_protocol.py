@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from benchmark.scheduler import plane as planes
 from benchmark.scheduler.plane import NETWORK, Bindings, Network, Plane, Program
-from podnet_tests.authority import issue
+from podnet_tests.issuer import issue
 
 BLOCKS = "ipblocks"
 

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from podnet_scheduler_extender import app, main
 from podnet_scheduler_extender.fake import Cluster
-from podnet_tests.authority import issue
+from podnet_tests.issuer import issue
 
 
 @pytest.fixture(scope="module")
