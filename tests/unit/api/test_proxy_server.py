@@ -270,6 +270,18 @@ async def test_a_list_that_is_cut_off_is_not_ended(recorder: Recorder, port: int
     assert not answer.endswith(b"0\r\n\r\n")
 
 
+async def test_an_answer_that_takes_for_ever(recorder: Recorder, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "WHOLE_SECONDS", 0.2)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    recorder.answer = head + b'{"kind":"PodList","items":[{"metadata":{}},{"metadata":{'
+    start = asyncio.get_running_loop().time()
+    answer = await send(port, request(f"GET {PODS}"))
+    assert asyncio.get_running_loop().time() - start < 0.45, "the connection is closed"
+    assert b"200 OK" in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+    assert b"504" not in answer
+
+
 async def test_a_client_that_leaves_ends_its_watch(recorder: Recorder, port: int) -> None:
     recorder.answer = (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
