@@ -21,7 +21,7 @@ PYTEST := $(RUN) pytest
 ROOMS := api kni-server scheduler-extender compat tests hack
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint generate unit nri apiserver scheduler netns vm e2e test bench bench-scheduler chaos image cluster-up cluster-down demo demo-down
+.PHONY: help setup lint generate unit nri apiserver scheduler netns vm e2e test bench bench-proxy bench-scheduler soak-proxy chaos fuzz image cluster-up cluster-down demo demo-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,12 @@ bench: setup ## measurements against the kernel floor (root), written to build/b
 	$(HACK).packages cc ip nft
 	$(RUN) python tests/benchmark/run.py
 
+bench-proxy: setup ## what podnet-proxy costs who reads (BENCH="--pods 5000"), to build/bench.json
+	$(RUN) python tests/benchmark/proxy.py $(BENCH)
+
+soak-proxy: setup ## a watch of 30 minutes and 5,000 Pods through podnet-proxy
+	PODNET_WATCH_PODS=5000 PODNET_WATCH_SECONDS=1800 $(PYTEST) tests/apiserver/test_proxy_watch.py
+
 bench-scheduler: setup ## what the extender costs kube-scheduler (BENCH="--nodes 5000"), to build/bench-scheduler.json
 	$(RUN) python tests/benchmark/scheduler/run.py $(BENCH)
 
@@ -81,6 +87,9 @@ chaos: setup ## the extender and the KNI server killed again and again, a node w
 	$(HACK).packages ip nft
 	PODNET_CRASH_ROUNDS=1000 PODNET_OUTAGE_SECONDS=600 PODNET_IPAM_SECONDS=300 $(PYTEST) -s --timeout=7200 \
 		tests/apiserver/kni/test_crash.py tests/apiserver/test_ipam_proof.py
+
+fuzz: setup ## everything that the KNI server reads of others, fuzzed for 10 minutes (FUZZ="--seconds 3600")
+	$(UV) run --no-sync --with atheris==3.0.0 python tests/fuzz.py $(FUZZ)
 
 image: setup ## build the images
 	@$(HACK).image build

@@ -7,13 +7,14 @@ written whole under another name and renamed: readers see the old or the new rec
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import os
 from pathlib import Path
 
 import msgspec
 
-from podnet_kni_server import faultpoints
+from podnet_kni_server import faultpoints, plan
 from podnet_kni_server.errors import CheckpointError
 from podnet_kni_server.records import Record
 
@@ -67,6 +68,16 @@ class Store:
         return self._directory / (sandbox + _SUFFIX)
 
 
+def _check(path: Path, record: Record) -> None:
+    """What is asked of the kernel can be read out of it. Raises ValueError."""
+    if record.sandbox != path.stem:
+        raise ValueError(f"it is of sandbox {record.sandbox}")
+    for interface in record.interfaces:
+        plan.link(interface.link)
+        for text in (*interface.leaving, *interface.gateways):
+            ipaddress.ip_interface(text)
+
+
 def _closed(path: str, flags: int) -> int:
     """Open for nobody else, whatever the mask says."""
     return os.open(path, flags, 0o600)
@@ -74,8 +85,10 @@ def _closed(path: str, flags: int) -> int:
 
 def _read(path: Path) -> Record | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        record = msgspec.json.decode(path.read_bytes(), type=Record)
+        _check(path, record)
+        return record
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         log.error("cannot read checkpoint %s: %s; set aside", path, error)
         with contextlib.suppress(OSError):
             path.rename(path.with_suffix(".broken"))

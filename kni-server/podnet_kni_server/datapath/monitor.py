@@ -27,7 +27,7 @@ async def watch(worker: Worker) -> AsyncIterator[LinkEvent]:
             known = {link.name for link in present}
             names = {link.index: link.name for link in present}
             while (received := await _receive(loop, source)) is not None:
-                for event in _events(received, names):
+                for event in parse_events(received, names):
                     (known.add if event.present else known.discard)(event.name)
                     yield event
             present = await worker.call(_list, worker)
@@ -72,10 +72,11 @@ def _retell(known: set[str], present: list[observe.Seen]) -> list[LinkEvent]:
     ]
 
 
-def _events(received: bytes, names: dict[int, str]) -> list[LinkEvent]:
+def parse_events(received: bytes, names: dict[int, str]) -> list[LinkEvent]:
+    """What one message of the kernel tells. ``names`` remembers the links by index."""
     events: list[LinkEvent] = []
     for kind, _, _, body in netlink.messages(received):
-        if kind not in (links.NEWLINK, links.DELLINK) or body[0] != socket.AF_UNSPEC:
+        if kind not in (links.NEWLINK, links.DELLINK) or len(body) < 16 or body[0] != socket.AF_UNSPEC:
             continue  # the bridge tells of its ports under its own family: a port that leaves is not a link gone
         link = observe.parse_link(body)
         former = names.get(link.index, link.name)

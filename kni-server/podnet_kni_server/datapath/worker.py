@@ -11,6 +11,7 @@ import ctypes
 import functools
 import os
 import queue
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -39,6 +40,15 @@ def unshare() -> None:
     if _libc.unshare(CLONE_NEWNET):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+@contextlib.contextmanager
+def understanding() -> Iterator[None]:
+    """What the kernel sent and cannot be taken apart becomes a DatapathError."""
+    try:
+        yield
+    except (struct.error, IndexError, ValueError) as error:
+        raise DatapathError(f"cannot understand the kernel's answer: {error!r}") from error
 
 
 class Worker:
@@ -71,7 +81,8 @@ class Worker:
 
         def job() -> None:
             try:
-                answer = functools.partial(_succeed, future, function(*arguments))
+                with understanding():
+                    answer = functools.partial(_succeed, future, function(*arguments))
             except BaseException as error:  # noqa: BLE001 - it is raised again where the call was made
                 answer = functools.partial(_fail, future, error)
             self._answers.append(answer)
