@@ -205,6 +205,8 @@ def as_result(interface: InterfaceRecord, netns: str) -> result.Result:
     gateways = [ipaddress.ip_address(text) for text in interface.gateways]
     ips = [ipaddress.ip_interface(text) for text in (*link.addresses, *interface.observed)]
     defaults = [ipaddress.ip_address(text) for text in link.default_gateways]
+    if link.dhcp is not None and link.dhcp.default:
+        defaults += [gateway for gateway in gateways if gateway.version == 4]
     return result.Result(
         version=config.VERSIONS[-1],
         links=(result.Link(link.name, link.mac, netns, link.mtu),),
