@@ -121,7 +121,6 @@ KINDS: dict[str, Make] = {
     "macvlan-passthru": lambda number, _: [upon(number, "macvlan", mode="passthru")],
     "vlan": lambda number, _: [upon(number, "vlan", vlan=100)],
     "ipvlan": lambda number, _: [upon(number, "ipvlan", mode="l2")],
-    "ipvlan-l3": lambda number, _: [upon(number, "ipvlan", mode="l3")],
     "bond": lambda number, _: bond(number),
     "vrf": lambda number, _: vrf(number),
     "userspace": lambda number, directory: [userspace(number, directory)],

@@ -1,14 +1,11 @@
 """Character devices behind interfaces: what a container must have to open a tap or macvtap device.
 
-Called in the worker's thread. A macvtap's device is found through sysfs, which shows the namespace that it was
-mounted from: so one is mounted inside, nowhere to be seen, and gone when its descriptor is closed.
+Called in the worker's thread. A macvtap's device is found through a sysfs that shows the Pod's namespace.
 """
 
-import contextlib
-import ctypes
 import os
-from collections.abc import Iterator
 
+from podnet_kni_server.datapath import mounts
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.model import Link
 from podnet_kni_server.datapath.worker import Pod
@@ -18,10 +15,6 @@ TUN = "/dev/net/tun"
 TUN_NUMBER = (10, 200)
 """Fixed (admin-guide/devices.txt)."""
 _ANYBODY = 0o666
-_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
-"""Numbers of system calls, the same on every architecture; Linux 5.2."""
-_CLOEXEC, _CREATE = 1, 6
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def device(pod: Pod, link: Link, index: int) -> Device | None:
@@ -39,31 +32,8 @@ def device(pod: Pod, link: Link, index: int) -> Device | None:
 
 
 def _numbers(name: str, index: int) -> tuple[int, int]:
-    with _sysfs() as root:
+    with mounts.fresh("sysfs") as root:
         fd = os.open(f"class/net/{name}/macvtap/tap{index}/dev", os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
         with open(fd) as file:
             major, _, minor = file.read().strip().partition(":")
     return int(major), int(minor)
-
-
-@contextlib.contextmanager
-def _sysfs() -> Iterator[int]:
-    """A sysfs of the namespace where the thread is."""
-    context = _call(_FSOPEN, b"sysfs", _CLOEXEC)
-    try:
-        _call(_FSCONFIG, context, _CREATE, None, None, 0)
-        root = _call(_FSMOUNT, context, _CLOEXEC, 0)
-    finally:
-        os.close(context)
-    try:
-        yield root
-    finally:
-        os.close(root)
-
-
-def _call(number: int, *arguments: object) -> int:
-    answer = int(_libc.syscall(number, *arguments))
-    if answer < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return answer

@@ -3,7 +3,7 @@
 import errno
 import os
 
-from podnet_kni_server.datapath import links, netlink, observe
+from podnet_kni_server.datapath import chardev, links, netlink, observe
 from podnet_kni_server.datapath.channel import NETFILTER, Channel, Request
 from podnet_kni_server.datapath.errors import NetlinkError
 from podnet_kni_server.datapath.worker import Worker
@@ -24,10 +24,10 @@ def probe(worker: Worker) -> dict[str, str]:
         try:
             answers = {kind: _try(channel, kind) for kind in (*_PLAIN, *_UPON_LOWER)}
             answers[BRIDGE_VLAN] = _try_filtering(channel)
+            answers["tap"] = _try_tap()
         finally:
             channel.close()
         answers["nftables"] = _try_nftables()
-    answers["tap"] = "" if os.path.exists("/dev/net/tun") else "the node lacks /dev/net/tun"
     return answers
 
 
@@ -59,6 +59,17 @@ def _try_filtering(channel: Channel) -> str:
         return "kernel lacks bridge VLAN filtering" if error.errno == errno.EOPNOTSUPP else str(error)
     made = observe.list_links(channel)["xfilter"]
     return "" if links.filters_vlans(made.data) else "kernel lacks bridge VLAN filtering"
+
+
+def _try_tap() -> str:
+    try:
+        fd = os.open(chardev.TUN, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return f"the node lacks {chardev.TUN}"
+    except OSError as error:
+        return "kernel lacks tap" if error.errno == errno.ENODEV else f"cannot open {chardev.TUN}: {error.strerror}"
+    os.close(fd)
+    return ""
 
 
 def _try_nftables() -> str:

@@ -8,6 +8,7 @@ import asyncio
 import collections
 import contextlib
 import ctypes
+import errno
 import functools
 import os
 import queue
@@ -17,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from podnet_kni_server.datapath import mounts
 from podnet_kni_server.datapath.channel import Channel
 from podnet_kni_server.datapath.errors import DatapathError, NetnsMissing
 
@@ -208,12 +210,22 @@ def sysctl(name: str, value: str) -> str:
 
     Raises: FileNotFoundError where the kernel does not have it.
     """
-    with open(f"/proc/sys/{name}", "r+") as file:
+    with open(f"/proc/sys/{name}") as file:
         former = file.read().strip()
-        if former != value:
-            file.seek(0)  # the kernel ignores what is written further on
-            file.write(value)
+    if former != value:
+        _write_sysctl(name, value)
     return former
+
+
+def _write_sysctl(name: str, value: str) -> None:
+    try:
+        with open(f"/proc/sys/{name}", "w") as file:
+            file.write(value)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        with mounts.fresh("proc") as root, open(os.open(f"sys/{name}", os.O_WRONLY, dir_fd=root), "w") as file:
+            file.write(value)
 
 
 def _open(path: str) -> int:
