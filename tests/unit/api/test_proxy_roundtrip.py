@@ -29,8 +29,9 @@ def inner(draw: st.DrawFn) -> Json:
     if draw(st.booleans()):
         annotations[KEY] = json.dumps(draw(listed), indent=draw(st.sampled_from([None, 2])))
     if draw(st.booleans()):
-        said = {"network": draw(word), "interface": "net1", "addresses": ["192.0.2.1/24", "2001:db8::1/64"]}
-        annotations[names.STATUS_ANNOTATION] = json.dumps([said | {"network": said["network"] + "x"}])
+        addresses = ["192.0.2.1/24", "2001:db8::1/64"]
+        said = {"network": "x" + draw(word), "interface": "net1", "addresses": addresses}
+        annotations[names.STATUS_ANNOTATION] = json.dumps([said])
     owned = [{"manager": "m", "fieldsV1": {"f:metadata": {"f:annotations": {f"f:{KEY}": {}}}}}]
     meta = {"name": draw(word), "annotations": annotations, "managedFields": owned}
     status = {"podIPs": [{"ip": "10.0.0.1"}]} if draw(st.booleans()) else {}
