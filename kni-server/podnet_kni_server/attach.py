@@ -229,10 +229,10 @@ class Core:
         self._store.remove(record.sandbox)
         faultpoints.reached("detach.forgotten")
 
-    def release(self, holder: Holder, keep: Collection[pools.Address] = ()) -> None:
-        """Give back the MAC and the addresses of one interface, but for ``keep``, if there are any."""
-        self._leases.release_of(holder, keep)
-        if not keep:
+    def release(self, holder: Holder, keep: Collection[pools.Address] | None = None) -> None:
+        """Give back what one interface has, its MAC and addresses; ``keep``: only addresses, and these not."""
+        self._leases.release_of(holder, keep or ())
+        if keep is None:
             self._macs.release_of(holder)
 
     async def observe(self, record: Record) -> list[Observed]:

@@ -36,12 +36,20 @@ class Files(Protocol):
 
 class Hook:
     """nri.events.Handler. ``now`` gives a sandbox the list that its Pod has now: what the runtime tells is as it was
-    when the sandbox was made, also after a restart of either."""
+    when the sandbox was made, also after a restart of either. ``lost`` hears of sandboxes that are gone and could not
+    be detached."""
 
-    def __init__(self, core: Core, files: Files, now: Callable[[Sandbox], Sandbox] = lambda sandbox: sandbox) -> None:
+    def __init__(
+        self,
+        core: Core,
+        files: Files,
+        now: Callable[[Sandbox], Sandbox] = lambda sandbox: sandbox,
+        lost: Callable[[str], None] = lambda one: None,
+    ) -> None:
         self._core = core
         self._files = files
         self._now = now
+        self._lost = lost
         self.synchronized = asyncio.Event()
         self.sandboxes: dict[str, Sandbox] = {}
         """All that live, by id, as the runtime told of them."""
@@ -111,7 +119,11 @@ class Hook:
             await self._core.detach(pod.id)
         except PodnetError as error:
             log.error("cannot detach sandbox %s: %s", pod.id, error)
+            self._lost(pod.id)
             raise errors.HookRefused(str(error)) from error
+        except asyncio.CancelledError:  # the runtime's deadline: it does not ask a third time
+            self._lost(pod.id)
+            raise
 
 
 def _sandbox(pod: types.PodSandbox) -> Sandbox:

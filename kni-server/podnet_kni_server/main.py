@@ -30,7 +30,7 @@ from podnet_api import names, program
 from podnet_api.errors import KubeError
 from podnet_api.kube import Client, Credentials
 
-from podnet_kni_server import asked, attach, publish
+from podnet_kni_server import asked, attach, extras, publish
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.check import Checker
 from podnet_kni_server.checkpoint import Store
@@ -99,6 +99,11 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
         default=float(os.environ.get("PODNET_CHECK_INTERVAL", "60")),
         help="seconds between two looks at a Pod's links in the kernel ($PODNET_CHECK_INTERVAL); 0: never",
     )
+    parser.add_argument(
+        "--allowed-sysctls",
+        default=",".join(extras.ALLOWED_SYSCTLS),
+        help="kernel parameters that networks and attachments may set in Pods; patterns with a comma between",
+    )
     parser.add_argument("--no-taint", action="store_true", help="do not taint the node until it is ready")
     parser.add_argument("--check", action="store_true", help="exit 0 when the server of this node is ready, else 1")
     return parser.parse_args(argv)
@@ -162,10 +167,11 @@ class _Program:
                 self._node.touch,
                 lambda sandbox: self._running.look(sandbox),
             ),
+            policy=extras.Policy(tuple(filter(None, args.allowed_sysctls.split(",")))),
         )
         plugger = Plugger(self._core, self._objects, self._datapath)
         self._running = Running(self._core, plugger, self._pod, self._publisher, self._events)
-        self._hook = Hook(self._core, self._publisher, self._running.now)
+        self._hook = Hook(self._core, self._publisher, self._running.now, self._running.lost)
         self._running.sandboxes = lambda: self._hook.sandboxes
         self._checker = Checker(
             self._core,

@@ -97,6 +97,7 @@ class _Run:
         gone = [interface for interface in found.gone if interface.link.name not in stayed]
         with self.noted():
             # All at once: after a crash among them, the rest of a bond must not look like interfaces of their own.
+            # Where this cannot be written, neither can what follows.
             self._keep(*(msgspec.structs.replace(interface, state=State.DETACHING) for interface in gone))
         for interface in gone:
             with self.noted():
@@ -172,7 +173,10 @@ class _Run:
             raise
 
     async def _try_add(self, group: Sequence[changes.Entry]) -> None:
-        requests = parts.ordered(self.sandbox, [self._request(entry.network, entry.interface) for entry in group])
+        asked_for: list[Request] = []
+        for entry in group:
+            asked_for.append(self._request(entry, asked_for))
+        requests = parts.ordered(self.sandbox, asked_for)
         planned = parts.joined([await self.core.interface(self.sandbox, request) for request in requests])
         self.outcome.record = await self.core.with_defaults(self.outcome.record, planned)
         self._keep(*(msgspec.structs.replace(one, state=State.ATTACHING) for one in planned))
@@ -193,10 +197,10 @@ class _Run:
                 else:
                     await self._remove(interface)
 
-    def _request(self, network: networks.Network, name: str) -> Request:
-        request = asked.one(self.sandbox, self.view, network, name)
-        others = [i for i in self.outcome.record.interfaces if i.link.name != name]
-        if any(other.network == request.network for other in others):
+    def _request(self, entry: changes.Entry, before: Sequence[Request]) -> Request:
+        request = asked.one(self.sandbox, self.view, entry.network, entry.interface)
+        others = [i.network for i in self.outcome.record.interfaces if i.link.name != entry.interface]
+        if request.network in (*others, *(one.network for one in before)):
             message = f"PodNetwork {request.network} is named twice; a Pod attaches to a network once"
             raise AttachError(f"cannot attach Pod {self.sandbox.pod}: {message}", reasons.DUPLICATE_NETWORK)
         return request

@@ -55,6 +55,7 @@ class Running:
         self._events = said
         self.sandboxes: Callable[[], Mapping[str, Sandbox]] = dict
         self._due: dict[str, _Due] = {}
+        self._lost: set[str] = set()
         self._wake = asyncio.Event()
 
     def now(self, sandbox: Sandbox) -> Sandbox:
@@ -81,6 +82,11 @@ class Running:
     def look(self, sandbox: Sandbox) -> None:
         """Core hook: a sandbox was found to live, after a start or a reconnect."""
         self._look_at([sandbox.id])
+
+    def lost(self, sandbox: str) -> None:
+        """A sandbox is gone and could not be detached: the runtime will not ask again."""
+        self._lost.add(sandbox)
+        self._look_at([sandbox])
 
     def _look_at(self, ids: Iterable[str]) -> None:
         at = time.monotonic()
@@ -110,9 +116,22 @@ class Running:
         """An edit that comes meanwhile makes it due anew."""
         due = self._due.pop(one)
         told = self.sandboxes().get(one)
-        if told is not None and not told.host_network and not await self._try(self.now(told)):
+        if one in self._lost:
+            done = await self._detached(one)
+        else:
+            done = told is None or told.host_network or await self._try(self.now(told))
+        if not done:
             later = _Due(time.monotonic() + due.pause, min(2 * due.pause, _PAUSES[1]))
             self._due.setdefault(one, later)
+
+    async def _detached(self, one: str) -> bool:
+        try:
+            await self._core.detach(one)
+        except PodnetError as error:
+            log.warning("%s; trying again", error)
+            return False
+        self._lost.discard(one)
+        return True
 
     async def _try(self, sandbox: Sandbox) -> bool:
         """Whether nothing is left to be done."""
@@ -127,6 +146,11 @@ class Running:
             return False
         except PodnetError as error:
             self._say(sandbox, events.WARNING, reasons.NETWORK_CHANGE_FAILED, str(error))
+            return False
+        except Exception as error:  # one Pod's list must not end the server of all
+            log.exception("cannot change the networks of Pod %s", sandbox.pod)
+            message = f"cannot change the networks of Pod {sandbox.pod}: {type(error).__name__}: {error}"
+            self._say(sandbox, events.WARNING, reasons.NETWORK_CHANGE_FAILED, message)
             return False
         return outcome is None or self._tell(sandbox, outcome)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from collections.abc import Collection
@@ -112,6 +113,21 @@ async def test_a_sandbox_that_was_refused_is_not_remembered(world: World) -> Non
     with pytest.raises(errors.HookRefused):
         await made.run_pod_sandbox(pod(**ANNOTATED))
     assert made.sandboxes == {}
+
+
+async def test_a_sandbox_that_cannot_be_detached_is_told(world: World) -> None:
+    lost: list[str] = []
+    made = hook.Hook(world.core, Files(), lost=lost.append)
+    await made.run_pod_sandbox(pod(**ANNOTATED))
+    world.datapath.fail_detach = "told to fail"
+    with pytest.raises(errors.HookRefused):
+        await made.stop_pod_sandbox(pod(**ANNOTATED))
+    world.datapath.fail_detach, world.datapath.delay = "", 1.0
+    async with world.core.turn("s1"):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await made.remove_pod_sandbox(pod(**ANNOTATED))
+    assert lost == ["s1", "s1"]
 
 
 async def test_a_sandbox_without_a_namespace_is_gone(world: World) -> None:

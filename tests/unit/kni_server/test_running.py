@@ -13,7 +13,7 @@ import pytest
 from podnet_api import core, names
 from podnet_api.errors import PodnetError
 from podnet_api.meta import ObjectMeta
-from podnet_kni_server import events, plug, running
+from podnet_kni_server import changes, events, plug, running
 from podnet_kni_server.attach import Hooks
 from podnet_kni_server.records import Record, Sandbox
 from podnet_tests.kni_world import World, network_config, sandbox
@@ -67,6 +67,12 @@ class Node:
             while self.has() != list(names_):
                 await asyncio.sleep(0.01)
 
+    async def says(self, *words: str) -> None:
+        """Wait until exactly this was said."""
+        async with asyncio.timeout(5):
+            while self.said.words != list(words):
+                await asyncio.sleep(0.01)
+
     def has(self) -> list[str]:
         record = self.world.core.record("s1")
         return [i.link.name for i in record.interfaces] if record else []
@@ -107,11 +113,14 @@ async def test_an_edit_is_carried_out_and_said(node: Node) -> None:
     node.told.clear()
     node.edit("blue", "green")
     await node.until("net0", "net1")
-    assert node.said.words == ["NetworksChanged: attached net1 to green (10.1.0.2/24)"]
-    assert node.told[-1] == ("attached", ["net0", "net1"])
+    await node.says("NetworksChanged: attached net1 to green (10.1.0.2/24)")
+    async with asyncio.timeout(5):
+        while node.told[-1:] != [("attached", ["net0", "net1"])]:
+            await asyncio.sleep(0.01)
+    node.said.words.clear()
     node.edit("blue")
     await node.until("net0")
-    assert node.said.words[-1] == "NetworksChanged: detached net1 from green"
+    await node.says("NetworksChanged: detached net1 from green")
 
 
 async def test_what_fails_is_said_once_and_tried_again(node: Node) -> None:
@@ -164,9 +173,7 @@ async def test_a_pod_that_ran_without_networks_gets_its_first(node: Node) -> Non
     node.edit()
     node.edit("blue")
     await node.until("net0")
-    async with asyncio.timeout(5):
-        while node.said.words != ["NetworksChanged: attached net0 to blue"]:
-            await asyncio.sleep(0.01)
+    await node.says("NetworksChanged: attached net0 to blue")
 
 
 async def test_a_pod_that_is_starting_is_the_hooks(node: Node) -> None:
@@ -181,6 +188,37 @@ async def test_a_pod_of_the_same_name_is_another(node: Node, uid: str) -> None:
     """Also a static Pod, whose mirror has a uid of its own."""
     node.edit("green", uid=uid)
     assert node.runs.now(sandbox("blue")) == sandbox("blue")
+
+
+async def test_a_sandbox_that_could_not_be_detached_is_tried_again(node: Node) -> None:
+    await node.world.core.attach(sandbox("blue"))
+    node.world.datapath.fail_detach = "told to fail"
+    node.runs.sandboxes = dict
+    node.runs.lost("s1")
+    await asyncio.sleep(0.1)
+    assert node.has() == ["net0"]
+    node.world.datapath.fail_detach = ""
+    await node.until()
+    assert node.world.nothing_left()
+
+
+async def test_a_fault_in_one_change_does_not_end_the_server(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    await node.world.core.attach(sandbox("blue"))
+
+    def odd(*_: object) -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(changes, "between", odd)
+    node.edit("blue")
+    node.edit("green")
+    async with asyncio.timeout(5):
+        while not node.said.words:
+            await asyncio.sleep(0.01)
+    assert node.said.words[0] == "NetworkChangeFailed: cannot change the networks of Pod ns/p: KeyError: 'odd'"
+    monkeypatch.undo()
+    async with asyncio.timeout(5):
+        while [i.network for i in node.world.core.records()[0].interfaces] != ["green"]:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_pod_on_the_hosts_network_is_left_alone(node: Node) -> None:
