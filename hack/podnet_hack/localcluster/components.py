@@ -114,6 +114,9 @@ CNI_PLUGINS = Component(
         )
     ),
 )
+CNITOOL = Component(
+    "cnitool", "github.com/containernetworking/cni", versions.LIBCNI, ("github.com/containernetworking/cni/cnitool",)
+)
 KIND = Component("kind", "sigs.k8s.io/kind", versions.KIND, ("sigs.k8s.io/kind",))
 
 CLUSTER = (KIND, CONTAINERD, ETCD, CNI_PLUGINS, COREDNS, KUBERNETES)

@@ -5,6 +5,7 @@ CONTAINERD = "2.3.7"
 ETCD = "3.6.16"
 COREDNS = "1.15.0"
 CNI_PLUGINS = "1.9.1"
+LIBCNI = "1.3.0"  # what containerd 2.3 has; for a test that plays the runtime
 KIND = "0.33.0"
 
 # What kind 0.33 itself would take; used where an engine has it or can pull it.
