@@ -188,8 +188,14 @@ class Extras(Model, frozen=True, kw_only=True):
     all_multicast: bool = False
     shaping: ShapingRecord | None = None
     ports: list[PortRecord] = []
+    hidden: bool = False
+    """Whether who connects to ``ports`` is hidden behind the gateway: the Pod's answers would go elsewhere."""
     table: int = 0
     """Routing table of the network's own in the Pod; 0: none."""
+    gateways: list[str] = []
+    """The next hops of the network: default routes of that table lead there."""
+    pod: str = ""
+    """``namespace/name``, for messages."""
 
 
 Detail = (

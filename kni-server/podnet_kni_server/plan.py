@@ -17,8 +17,14 @@ from podnet_kni_server.records import InterfaceRecord, LinkRecord, RouteRecord, 
 _NO_UPLINK_MTU = 1500
 
 
-def interface(sandbox: Sandbox, request: Request, addresses: Sequence[pools.Address], mtu: int) -> InterfaceRecord:
-    """The interface that answers ``request``; ``addresses`` are those leased from its pool."""
+def interface(
+    sandbox: Sandbox,
+    request: Request,
+    addresses: Sequence[pools.Address],
+    mtu: int,
+    policy: extras.Policy = extras.DEFAULT,
+) -> InterfaceRecord:
+    """The interface that answers ``request``; ``addresses`` are those leased from its pool. Raises AttachError."""
     spec = request.config.spec
     kind = kinds.KINDS[kinds.datapath_of(request.config)]
     shape = kind.shape(sandbox, request)
@@ -42,7 +48,7 @@ def interface(sandbox: Sandbox, request: Request, addresses: Sequence[pools.Addr
         vlan=shape.vlan,
         dhcp=dhcp.of(sandbox, request),
         detail=shape.detail,
-        extras=extras.of(request) if kind.extras else None,
+        extras=extras.of(sandbox, request, shape, bound, gateways, policy),
     )
     return InterfaceRecord(
         network=request.network,

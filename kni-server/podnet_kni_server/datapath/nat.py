@@ -1,6 +1,6 @@
 """Masquerading: what leaves a network of ours for elsewhere takes the node's address. One nftables table per family."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from podnet_kni_server.datapath import spoof
 from podnet_kni_server.datapath.errors import DatapathError
@@ -37,14 +37,18 @@ def _rules(version: int, wanted: Sequence[NodeLink]) -> Iterator[str]:
 def install(wanted: Sequence[NodeLink]) -> None:
     """Set the tables up in the thread's own namespace, and let the node forward. Raises: DatapathError."""
     spoof.nft(ruleset(wanted), "set up masquerading")
-    versions = {network.version for link in wanted for network in link.masquerade}
+    forward({network.version for link in wanted for network in link.masquerade}, "set up masquerading")
+
+
+def forward(versions: Collection[int], what: str) -> None:
+    """Let the node forward these families. Raises: DatapathError saying `what` cannot be done."""
     if 4 in versions:
         _forward("net/ipv4/ip_forward")
     if 6 in versions:
         with open("/proc/sys/net/ipv6/conf/all/forwarding") as file:
             if file.read().strip() == "0":
                 # Switching it on makes a node deaf to router advertisements, perhaps its only way out.
-                raise DatapathError("cannot set up masquerading: the node does not forward IPv6")
+                raise DatapathError(f"cannot {what}: the node does not forward IPv6")
 
 
 def _forward(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Remove what Pods left behind on the node: host ends that no record names, and their nftables elements.
+"""Remove what Pods left behind on the node: host ends that no record names, their nftables elements and limits.
 
 Runs in the worker's thread, at start and now and then.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 from podnet_kni_server.datapath import attach, links, observe, spoof
 from podnet_kni_server.datapath.errors import DatapathError
+from podnet_kni_server.datapath.extras import ports, shaping
 from podnet_kni_server.datapath.model import HOST_PREFIX
 
 
@@ -19,6 +20,8 @@ def sweep(node: attach.Node, keep: Collection[str]) -> list[str]:
         name for name, link in present.items() if links.ours(name, link.group) and name not in keep
     )  # fmt: skip
     attach.remove_hosts(node, stale)
+    shaping.sweep(node, keep)
+    ports.sweep(keep)
     _forget(set(present) - set(stale) | set(keep))
     return stale
 

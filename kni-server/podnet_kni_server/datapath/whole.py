@@ -178,6 +178,18 @@ def _apply_extras(made: _Made, link: Link) -> None:
         extra.apply(made.node, made.pod, link)
 
 
+def apply_extras(node: Node, pod: Pod, link: Link) -> None:
+    """Have the extras of a link that stands."""
+    for extra in EXTRAS if link.extras else ():
+        extra.apply(node, pod, link)
+
+
+def remove_extras(node: Node, pod: Pod, link: Link) -> None:
+    """Take the extras of a link away, as far as they outlive it."""
+    for extra in reversed(EXTRAS) if link.extras else ():
+        extra.remove(node, pod, link)
+
+
 def detach_all(node: Node, pod: Pod | None, unwanted: Sequence[Link]) -> None:
     """See interface.Datapath.detach: in reverse, and to the end; then the first failure is raised."""
     failures: list[DatapathError] = []

@@ -68,7 +68,7 @@ class Shape:
 
 COMMON = frozenset({"addresses", "mac", "routes"})
 """Keys of an AttachmentConfig that every link of our own takes."""
-EXTRAS = frozenset[str]()
+EXTRAS = frozenset({"bandwidth", "sysctls", "portMappings", "promiscuous", "allMulticast"})
 """Keys of an AttachmentConfig that make extras (extras.of), which every link of the kernel takes."""
 
 

@@ -37,7 +37,7 @@ def test_the_default_network_is_the_clusters(world: World) -> None:
         (["hollow"], reasons.PARAMS_NOT_FOUND, "NetworkConfig 'nowhere'"),
         (["odd"], reasons.DATAPATH_UNSUPPORTED, "datapath vrf"),
         (["blue", {"podNetworkAttachmentName": "again"}], reasons.DUPLICATE_NETWORK, "named twice"),
-        ([{"podNetworkAttachmentName": "rich"}], reasons.PARAMS_UNSUPPORTED, "spec.sysctls"),
+        ([{"podNetworkAttachmentName": "rich"}], reasons.PARAMS_UNSUPPORTED, "spec.cniArgs"),
         ([{"podNetworkName": "blue", "colour": 1}], reasons.INVALID_NETWORKS, "[0].colour"),
     ],
 )
@@ -50,7 +50,7 @@ def test_what_is_missing_is_named(
     world.networks["hollow"] = pod_network("hollow", "nowhere")
     world.add(network_config("odd", vrf={"table": 7}, ipam=None))
     world.attachment_of("again", "blue")
-    world.attachment_of("rich", "blue", sysctls={"net.ipv4.conf.all.forwarding": "1"})
+    world.attachment_of("rich", "blue", cniArgs={"a": "1"})
     with pytest.raises(AttachError) as caught:
         asked.of_sandbox(sandbox(*entries), world)
     assert caught.value.reason == reason

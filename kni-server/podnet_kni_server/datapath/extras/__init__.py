@@ -3,5 +3,10 @@
 from collections.abc import Sequence
 
 from podnet_kni_server.datapath.extras.extra import Extra
+from podnet_kni_server.datapath.extras.policy import Policy
+from podnet_kni_server.datapath.extras.ports import Ports
+from podnet_kni_server.datapath.extras.reception import Reception
+from podnet_kni_server.datapath.extras.shaping import Shaping
+from podnet_kni_server.datapath.extras.sysctls import Sysctls
 
-EXTRAS: Sequence[Extra] = ()
+EXTRAS: Sequence[Extra] = (Sysctls(), Reception(), Shaping(), Policy(), Ports())

@@ -1,0 +1,75 @@
+"""A routing table of a network's own in the Pod: what comes from the interface's addresses leaves through it.
+
+The table has the routes of the network and, where the network has gateways, a default route. Without one, what it
+does not know is looked up in the main table. Routes go with the link, rules do not.
+"""
+
+import errno
+import struct
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_network
+
+from podnet_kni_server.datapath import inet, netlink, observe
+from podnet_kni_server.datapath.attach import Node
+from podnet_kni_server.datapath.channel import Request
+from podnet_kni_server.datapath.errors import NetlinkError
+from podnet_kni_server.datapath.model import Interface, Link, Route
+from podnet_kni_server.datapath.worker import Pod
+
+_NEWRULE, _DELRULE = 32, 33
+_FIB_RULE = struct.Struct("=BBBBBBBBI")
+_SRC, _PRIORITY, _TABLE = 2, 6, 15
+_TO_TABLE = 1
+PRIORITY = 2000
+"""After a VRF's rule (1000), before the main table's (32766)."""
+_DEFAULTS = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
+
+
+class Policy:
+    """See extra.Extra."""
+
+    def apply(self, node: Node, pod: Pod, link: Link) -> None:
+        """See Extra."""
+        table = link.extras.table if link.extras else 0
+        if not table:
+            return
+        index = observe.list_links(pod.channel)[link.name].index
+        requests = [inet.add_route(index, link.name, route, link.addresses, table) for route in routes(link)]
+        requests += [_rule(_NEWRULE, address, table) for address in link.addresses]
+        _check(pod.channel.batch(requests).errors.values(), errno.EEXIST)
+
+    def remove(self, node: Node, pod: Pod | None, link: Link) -> None:
+        """See Extra."""
+        table = link.extras.table if link.extras else 0
+        if table and pod is not None:
+            rules = [_rule(_DELRULE, address, table) for address in link.addresses]
+            _check(pod.channel.batch(rules).errors.values(), errno.ENOENT)
+
+
+def routes(link: Link) -> Iterator[Route]:
+    """What the table has. Pure."""
+    yield from dict.fromkeys((*_connected(link), *link.routes))
+    for text in link.extras.gateways if link.extras else ():
+        gateway = ip_address(text)
+        yield Route(_DEFAULTS[gateway.version], gateway)
+
+
+def _connected(link: Link) -> Iterator[Route]:
+    for address in link.addresses:
+        if address.network.prefixlen < address.max_prefixlen:
+            yield Route(address.network)
+
+
+def _rule(kind: int, address: Interface, table: int) -> Request:
+    """From this address: that table."""
+    body = _FIB_RULE.pack(inet.family(address.version), 0, address.max_prefixlen, 0, 0, 0, 0, _TO_TABLE, 0)
+    body += netlink.attr(_SRC, address.ip.packed) + netlink.u32(_PRIORITY, PRIORITY) + netlink.u32(_TABLE, table)
+    flags = netlink.REQUEST | (netlink.CREATE | netlink.EXCL if kind == _NEWRULE else 0)
+    what = "add" if kind == _NEWRULE else "delete"
+    return Request(kind, flags, body, (f"{what} the rule for what comes from %s", address.ip))
+
+
+def _check(errors: Iterable[NetlinkError], harmless: int) -> None:
+    for error in errors:
+        if error.errno != harmless:
+            raise error

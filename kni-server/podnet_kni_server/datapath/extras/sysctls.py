@@ -1,0 +1,30 @@
+"""Kernel parameters of the Pod's namespace.
+
+Those of the interface go with it. Those of the whole namespace stay as long as the Pod: nobody could say what they
+are to be when one of two interfaces that asked for them goes.
+"""
+
+from podnet_api import reasons
+
+from podnet_kni_server.datapath.attach import Node
+from podnet_kni_server.datapath.errors import DatapathError
+from podnet_kni_server.datapath.model import Link
+from podnet_kni_server.datapath.worker import Pod
+
+
+class Sysctls:
+    """See extra.Extra."""
+
+    def apply(self, node: Node, pod: Pod, link: Link) -> None:
+        """See Extra."""
+        for name, value in link.extras.sysctls.items() if link.extras else ():
+            try:
+                pod.sysctl(name, value)
+            except FileNotFoundError as error:
+                message = f"cannot set {name} for {link.name}: the Pod's namespace has no such parameter"
+                raise DatapathError(message, reasons.PARAMS_UNSUPPORTED) from error
+            except (OSError, ValueError) as error:
+                raise DatapathError(f"cannot set {name} for {link.name} to {value!r}: {error}") from error
+
+    def remove(self, node: Node, pod: Pod | None, link: Link) -> None:
+        """See Extra: nothing stays that could be taken away."""
