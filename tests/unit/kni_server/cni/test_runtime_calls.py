@@ -42,12 +42,20 @@ class Runtime:
         assert (namespace, name, uid) == ("ns", "web-0", "uid1")
         return self.known
 
-    async def call(self, command: str, *entries: dict[str, Any], told: bool = True, **config: Any) -> Any:
+    async def call(
+        self, command: str, *entries: dict[str, Any], told: bool = True, config: Mapping[str, Any] | None = None
+    ) -> Any:
         """As containerd does: annotations are a capability argument."""
         annotations = {names.NETWORKS_ANNOTATION: json.dumps(entries)} if entries else {}
-        offered = {default.ANNOTATIONS: annotations} if told else {}
+        offered: dict[str, Any] = {default.ANNOTATIONS: annotations} if told else {}
         offered |= {"portMappings": [{"hostPort": 80}], "dns": {"searches": ["a"]}}
-        whole = {"cniVersion": "1.0.0", "name": "podnet", "type": "podnet-cni", "runtimeConfig": offered, **config}
+        whole: dict[str, object] = {
+            "cniVersion": "1.0.0",
+            "name": "podnet",
+            "type": "podnet-cni",
+            "runtimeConfig": offered,
+        }
+        whole |= config or {}
         return await self.calls.answer(Call(command, whole, "s1", "/run/netns/s1", "eth0", ARGS))
 
 
@@ -154,9 +162,9 @@ async def test_status(runtime: Runtime) -> None:
 async def test_gc_and_sweep(runtime: Runtime) -> None:
     await runtime.call("ADD")
     assert await runtime.node.executor.sweep(set()) == []
-    await runtime.call("GC", **{VALID_ATTACHMENTS: [{"containerID": "s1", "ifname": "eth0"}]})
+    await runtime.call("GC", config={VALID_ATTACHMENTS: [{"containerID": "s1", "ifname": "eth0"}]})
     assert len(runtime.node.cache.entries()) == 1
-    await runtime.call("GC", **{VALID_ATTACHMENTS: []})
+    await runtime.call("GC", config={VALID_ATTACHMENTS: []})
     assert runtime.node.cache.entries() == []
     assert runtime.node.commands() == ["ADD debug", "DEL debug"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from podnet_hack import shim
-from podnet_kni_server.cni.errors import Code, PluginError
-from podnet_kni_server.cni.exec import Runner, TryLaterError
+from podnet_kni_server.cni.errors import Code, PluginError, TryLaterError
+from podnet_kni_server.cni.exec import Runner
 from podnet_kni_server.runtime_calls import Call, Listener, RuntimeCalls
 
 pytestmark = [pytest.mark.needs("go"), pytest.mark.skipif(shutil.which("go") is None, reason="needs the program go")]
