@@ -87,12 +87,14 @@ def test_a_pod_that_had_none_and_one_that_loses_all(place: Place) -> None:
 def test_addresses_come_and_go_in_place(place: Place) -> None:
     place.space.make(
         *objects.attachment("one", place.blue, addresses=["10.137.9.1"]),
-        *objects.attachment("two", place.blue, addresses=["10.137.9.1", "10.137.9.2"]),
+        *objects.attachment("two", place.blue, addresses=["10.137.9.1", "fd00:137::1/64"]),
+        *objects.attachment("three", place.blue, addresses=["10.137.9.3"]),
     )
-    by = [{"podNetworkAttachmentName": name, "interfaceName": "data"} for name in ("one", "two")]
+    by = [{"podNetworkAttachmentName": name, "interfaceName": "data"} for name in ("one", "two", "three")]
     pod, seen = place.pod("addressed", by[0]), place.space.world
     index = seen.inside(pod, "cat", "/sys/class/net/data/ifindex")
-    for entry, wanted in ((by[1], ["10.137.9.1/16", "10.137.9.2/16"]), (by[0], ["10.137.9.1/16"])):
+    changes = ((by[1], ["10.137.9.1/16", "fd00:137::1/64"]), (by[2], ["10.137.9.3/16"]), (by[0], ["10.137.9.1/16"]))
+    for entry, wanted in changes:
         place.edit(pod, entry)
         eventually(functools.partial(_lacks, place, pod, "data", wanted), 20)
         eventually(lambda: place.has(pod, "data"), 20)
