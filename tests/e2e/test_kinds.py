@@ -1,0 +1,99 @@
+"""Datapaths that need more of a node than a bridge: what containers find of them, and nodes whose kernel lacks one."""
+
+import json
+
+import pytest
+from podnet_hack.demo import world
+from podnet_tests import needs, objects
+from podnet_tests.space import Space
+from podnet_tests.waiting import eventually
+
+RANGE = "10.111.0.0/24"
+
+
+def _entry(space: Space, pod: str) -> world.Object:
+    (entry,) = world.network_status(space.world.get("pod", pod))
+    return dict(entry)
+
+
+def _npwg(space: Space, pod: str, interface: str) -> world.Object:
+    text = space.world.get("pod", pod)["metadata"]["annotations"]["k8s.v1.cni.cncf.io/network-status"]
+    return dict(next(entry for entry in json.loads(text) if entry.get("interface") == interface))
+
+
+@pytest.fixture
+def worker(space: Space) -> str:
+    return space.world.workers()[0]
+
+
+def test_pods_on_a_routed_network_reach_each_other_and_the_node(space: Space, worker: str) -> None:
+    routed = space.network("routed", routed={}, on=[worker], ipam=objects.pool(RANGE))
+    space.make(objects.pod("one", routed), objects.pod("two", routed))
+    space.wait_ready("one", "two")
+    (address,) = space.addresses("two", routed)
+    assert space.world.interfaces("two")["net1"] == [f"{address}/32"]
+    went = space.world.ping("one", address, "-Inet1")
+    assert (went.lost, went.sent) == (0, 3), went.output
+    space.world.on_node(worker, "ping", "-c1", "-w5", address)
+
+
+def test_a_guest_finds_its_tap(space: Space, worker: str) -> None:
+    tap = space.network("tap", tap={"owner": 107}, on=[worker], ipam=objects.pool(RANGE))
+    space.make(objects.pod("guest", tap))
+    space.wait_ready("guest")
+    entry = _entry(space, "guest")
+    (link,) = json.loads(space.world.inside("guest", "ip", "-json", "-details", "address", "show", "net1"))
+    assert (link["linkinfo"]["info_kind"], link["addr_info"]) == ("tun", [])
+    assert link["address"] != entry["mac"], "that is the guest's"
+    assert entry["addresses"][0].startswith("10.111.0.")
+    space.world.inside("guest", "sh", "-c", "test -c /dev/net/tun && : 3<>/dev/net/tun")
+
+
+def test_a_guest_finds_its_macvtap(space: Space, worker: str) -> None:
+    if reason := needs.missing("macvtap"):
+        raise AssertionError(reason)
+    macvtap = space.network("macvtap", macvtap={}, uplink={"interface": "eth0"}, on=[worker])
+    space.make(objects.pod("guest", macvtap))
+    space.wait_ready("guest")
+    (link,) = json.loads(space.world.inside("guest", "ip", "-json", "link", "show", "net1"))
+    assert link["address"] == _entry(space, "guest")["mac"]
+    space.world.inside("guest", "sh", "-c", f"test -c /dev/tap{link['ifindex']} && : 3<>/dev/tap{link['ifindex']}")
+
+
+def test_a_switch_and_a_pod_share_a_socket(space: Space, worker: str) -> None:
+    fast = space.network("fast", userspace={"type": "vhost-user"}, on=[worker], ipam=objects.pool(RANGE))
+    space.make(objects.pod("user", fast))
+    space.wait_ready("user")
+    path = "/run/podnet/net1/vhost-user.sock"
+    assert _npwg(space, "user", "net1")["device-info"]["vhost-user"] == {"mode": "server", "path": path}
+    space.world.inside("user", "touch", path)
+    found = space.world.on_node(worker, "sh", "-c", "ls /run/kni/userspace/*/net1/vhost-user.sock").split()
+    (described,) = [json.loads(space.world.on_node(worker, "cat", f"{one.rsplit('/', 1)[0]}.json")) for one in found]
+    assert (described["pod"], described["network"]) == (f"{space.namespace}/user", fast)
+    space.world.kubectl("delete", "pod", "user")
+    left = f"test ! -e {found[0]}"
+    eventually(lambda: "" if space.world.on_node(worker, "sh", "-c", f"{left} && echo gone") else "it is there", 20)
+
+
+@pytest.mark.parametrize("kind", ["ipvlan", "vlan", "bond"])
+def test_a_node_without_a_kind_says_so_and_is_avoided(space: Space, worker: str, kind: str) -> None:
+    """Where the kernel has it, the node is ready for it."""
+    specs: dict[str, world.Object] = {
+        "ipvlan": {"ipvlan": {}, "uplink": {"interface": "eth0"}},
+        "vlan": {"vlan": {"vid": 7, "mode": "direct"}, "uplink": {"interface": "eth0"}},
+        "bond": {"bond": {"links": ["net1", "net2"]}},
+    }
+    network = space.network(kind, on=[worker], **specs[kind])
+    if not needs.missing(kind):
+        space.wait_on_nodes(network, [worker])
+        return
+
+    def said() -> str:
+        entry = space.entry(worker, network)
+        wanted = f"kernel lacks {kind}"
+        return "" if wanted in entry.get("message", "") else f"{wanted} is not said: {entry}"
+
+    eventually(said, 20)
+    assert space.entry(worker, network)["reason"] == "KernelLacks"
+    space.make(objects.pod("waits", network))
+    eventually(lambda: space.waits("waits", f"kernel lacks {kind}"), 30)
