@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from podnet_api.controller import garbage, kept
+from podnet_api import core, kni, multinetwork, names
+from podnet_api.controller import duplicates, garbage, kept
+from podnet_api.controller.store import Store
+from podnet_api.kube import Cache
 
 MULTINETWORK = "/apis/multinetwork.x-k8s.io/v1alpha1"
 KNI = "/apis/kni.multinetwork.x-k8s.io/v1alpha1"
@@ -304,3 +308,28 @@ def test_pools_that_overlap_say_so_until_they_do_not(server: Any) -> None:
     server.send("DELETE", f"{CONFIGS}/lapped")
     gone(server, f"{CONFIGS}/lapped")
     eventually(lambda: not condition(server, f"{NETWORKS}/lapping", "PoolOverlap"))
+
+
+async def test_a_mac_address_on_two_nodes_is_told(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "EVERY", 0.2)
+    created(server, CONFIGS, {**config("wire"), "spec": {"vxlan": {"vni": 77}}})
+    created(server, NETWORKS, network("wire", parametersRefs=refs("wire")))
+    for name in ("twin-a", "twin-b"):
+        twin = pod(name, '[{"podNetworkName":"wire"}]')
+        twin["metadata"]["annotations"][names.STATUS_ANNOTATION] = '[{"network":"wire","mac":"02:00:00:00:00:01"}]'
+        twin["spec"]["nodeName"] = name
+        created(server, PODS, twin)
+    async with server.client() as client, asyncio.TaskGroup() as tasks:
+        pods, store = Cache(client, core.Pod), Store()
+        for kind in (multinetwork.PodNetwork, kni.NetworkConfig):
+            items, version = await client.list_all(kind)
+            store.replace(kind, items, version)
+        work = [tasks.create_task(pods.run()), tasks.create_task(duplicates.watch(client, pods, store))]
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            found = [e["message"] for e in _events(server, "twin-a") if e["reason"] == duplicates.REASON]
+            if found:
+                break
+        for task in work:
+            task.cancel()
+    assert found == ["02:00:00:00:00:01 on PodNetwork wire is also that of Pod default/twin-b on node twin-b"]

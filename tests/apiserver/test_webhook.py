@@ -152,3 +152,23 @@ def test_a_reset_bundle_is_put_back(webhook: Any) -> None:
     while webhook.send("GET", CONFIGURATION).body["webhooks"][0]["clientConfig"].get("caBundle") != bundle:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_pool_that_overlaps_gets_a_warning(webhook: Any) -> None:
+    """A warning, not a refusal: networks that never meet may have the same addresses."""
+    configs = "/apis/kni.multinetwork.x-k8s.io/v1alpha1/networkconfigs"
+
+    def config(name: str, **ipam: Any) -> dict[str, Any]:
+        spec = {"bridge": {}, "ipam": {"ranges": [{"cidr": "10.72.0.0/16"}], **ipam}}
+        head = {"apiVersion": "kni.multinetwork.x-k8s.io/v1alpha1", "kind": "NetworkConfig"}
+        return {**head, "metadata": {"name": name}, "spec": spec}
+
+    assert webhook.send("POST", configs, config("first")).code == 201
+    try:
+        for other, warned in ((config("second"), True), (config("second", space="apart"), False)):
+            answer = webhook.send("POST", configs, other, dry_run=True)
+            assert answer.code == 201, answer.message
+            said = [w for w in answer.warnings if "NetworkConfigs second and first" in w and "10.72.0.1" in w]
+            assert bool(said) == warned, answer.warnings
+    finally:
+        webhook.send("DELETE", f"{configs}/first")

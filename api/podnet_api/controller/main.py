@@ -27,7 +27,7 @@ from collections.abc import Sequence
 import kopf
 
 from podnet_api import core, multinetwork, names
-from podnet_api.controller import garbage, leadership, operator, usage
+from podnet_api.controller import duplicates, garbage, leadership, operator, usage
 from podnet_api.controller.queue import Queue
 from podnet_api.controller.reconcile import COMPONENT, Reconciler
 from podnet_api.controller.store import KINDS, Key, Store, key_of
@@ -53,6 +53,7 @@ async def run(
         helpers = [group.create_task(work) for work in (pods.run(), garbage.Collector(client).run())]
         helpers.append(group.create_task(_work(queue, reconciler, pods)))
         helpers.append(group.create_task(_resync(client, store, queue)))
+        helpers.append(group.create_task(duplicates.watch(client, pods, store)))
         if leader is not None:
             helpers.append(group.create_task(leadership.until_lost(leader)))
         await kopf.operator(
