@@ -45,9 +45,9 @@ def sides(proxy: Any, manager: Any, tmp_path_factory: Any) -> Sides:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[f"{i:03}-{one['run'][:40]}" for i, one in enumerate(COMMANDS)])
 def test_the_same_but_for_the_networks(sides: Sides, command: dict[str, Any]) -> None:
-    words = shlex.split(command["run"])
-    through = until(sides.proxy, words, command.get("lines", 0))
-    direct = until(sides.direct, shlex.split(command.get("direct", command["run"])), command.get("lines", 0))
+    how = {"lines": command.get("lines", 0), "editor": command.get("editor", "false")}
+    through = until(sides.proxy, command["run"], **how)
+    direct = until(sides.direct, command.get("direct", command["run"]), **how)
     assert through.code == direct.code, (through, direct)
     assert command.get("shows", "") in through.out + through.err
     if not command.get("differs"):
@@ -65,10 +65,12 @@ def _lines(found: Any) -> list[str]:
     return (found if isinstance(found, str) else json.dumps(found, indent=1, sort_keys=True)).splitlines()
 
 
-def until(side: Kubectl, words: list[str], lines: int) -> Done:
+def until(side: Kubectl, line: str, *, lines: int, editor: str) -> Done:
     """How a command ends once it prints so many lines, or words where it prints one line."""
     deadline = time.monotonic() + SECONDS
-    while len((done := side.run(*words)).out.split()) < lines and time.monotonic() < deadline:
+    while (
+        len((done := side.run(*shlex.split(line), editor=editor)).out.split()) < lines and time.monotonic() < deadline
+    ):
         time.sleep(0.2)
     return done
 

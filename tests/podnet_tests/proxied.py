@@ -52,11 +52,11 @@ class Kubectl:
     directory: pathlib.Path
     """Where it runs, and keeps what it has discovered."""
 
-    def run(self, *argv: str, stdin: str | None = None) -> Done:
+    def run(self, *argv: str, stdin: str | None = None, editor: str = "false") -> Done:
         """Runs it; a failure is an answer, too."""
         words = [str(cluster.kubectl_program()), f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}"]
         words.append(f"--cache-dir={self.directory / 'cache'}")
-        env = {**os.environ, "KUBECTL_EXTERNAL_DIFF": "diff -u", "EDITOR": "false", "HOME": str(self.directory)}
+        env = {**os.environ, "KUBECTL_EXTERNAL_DIFF": "diff -u", "EDITOR": editor, "HOME": str(self.directory)}
         done = subprocess.run(
             [*words, *argv],
             input=stdin,

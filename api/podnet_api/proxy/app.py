@@ -91,12 +91,7 @@ class Proxy:
         content_type = request.headers.get("Content-Type", "")
         if request.method in _WRITES and understood(request.method, content_type):
             return await self._write(request, call, target, content_type)
-        rewriter = None
-        if "as=Table" not in request.headers.get("Accept", ""):
-            rewriter = _rewriter(target, table=False)
-        elif target.objects:
-            rewriter = _rewriter(target, table=True)
-        return await exchange.stream(self._upstream, call, _body(request), request, rewriter)
+        return await exchange.stream(self._upstream, call, _body(request), request, _rewriter(request, target))
 
     async def _write(self, request: web.Request, call: Call, target: Target, content_type: str) -> web.StreamResponse:
         body = await request.read()
@@ -121,6 +116,9 @@ class Proxy:
         return _kept(response, reply, request) if document else response
 
 
+_EDIT = "kubectl edit"
+"""It works out its patch from types that are compiled into it and fails at a field that they lack, whatever else was
+edited. It is shown the annotation alone, and says by this header who it is."""
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
 _WRITES = frozenset(("POST", "PUT", "PATCH"))
 
@@ -139,7 +137,11 @@ def _readable(call: Call) -> Call:
     )
 
 
-def _rewriter(target: Target, *, table: bool) -> streams.Rewriter:
+def _rewriter(request: web.Request, target: Target) -> streams.Rewriter | None:
+    """What shows the list in an answer; None where there is nothing to show: rows without objects."""
+    table = "as=Table" in request.headers.get("Accept", "")
+    if request.headers.get("Kubectl-Command") == _EDIT or (table and not target.objects):
+        return None
     return streams.rewriter(target.carrier, watch=target.watch, collection=not target.name, table=table)
 
 
