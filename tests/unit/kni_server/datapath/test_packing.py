@@ -1,5 +1,6 @@
 """Bytes of the messages, as the kernel's headers define them. Written for little-endian machines."""
 
+import dataclasses
 import struct
 import sys
 from ipaddress import ip_address, ip_interface, ip_network
@@ -8,6 +9,7 @@ import pytest
 from podnet_kni_server.datapath import announce, fdb, inet, links, netlink, spoof
 from podnet_kni_server.datapath.channel import Request
 from podnet_kni_server.datapath.model import Link, Route, host_name
+from podnet_kni_server.details import Senders
 
 pytestmark = pytest.mark.skipif(sys.byteorder != "little", reason="the tables are little-endian")
 
@@ -151,3 +153,23 @@ def test_host_names_are_stable_short_and_apart() -> None:
     assert len(names) == 4
     assert all(len(name) == 15 and name.startswith("pnv") for name in names)
     assert host_name("a", "net1") == host_name("a", "net1")
+
+
+def test_a_port_under_a_bond_lets_through_what_the_bond_sends() -> None:
+    macs = ["02:00:00:00:00:05", "02:00:00:00:00:06"]
+    under = dataclasses.replace(LINK, addresses=(), senders=Senders(macs=macs, addresses=["10.1.0.5/24"]))
+    four, six = spoof.keys(under)
+    port = b"pnv0".ljust(16, b"\0")
+    assert four == [port + links.mac_bytes(mac) + b"\0\0" + ip_address("10.1.0.5").packed for mac in macs]
+    assert len(six) == 4, "unspecified and link-local of each"
+
+
+def test_an_access_vlan_is_the_only_one_of_its_port() -> None:
+    clear, put = links.set_vlan(dataclasses.replace(LINK, vlan=10), 0x11)
+    head = _bytes("07 00 0000 11000000 00000000 00000000")
+    assert (clear.kind, clear.body) == (17, head + _bytes("1400 1a80 0800 0200 0800 0100 0800 0200 1000 fe0f"))
+    assert (put.kind, put.body) == (19, head + _bytes("0c00 1a80 0800 0200 0600 0a00"))
+    told = head + netlink.nested(
+        links.AF_SPEC, *(netlink.attr(2, struct.pack("=HH", *one)) for one in ((6, 10), (0, 20)))
+    )
+    assert links.parse_vlans(told) == (0x11, {10: links.ACCESS_VLAN, 20: links.TAGGED_VLAN})

@@ -34,3 +34,14 @@ def test_rules_of_the_firewall_are_changed_by_difference() -> None:
         'insert rule ip filter FORWARD iifname "br2" oifname "br2" counter accept comment "podnet"',
     ]
     assert forward.changes("ip", found, {"br0", "br1"}) == ""
+
+
+def test_rules_for_routed_links_stand_among_those_for_bridges() -> None:
+    listed = {"nftables": [_rule("br0", 4, "podnet"), _rule("pnv*", 5, "podnet in")]}
+    found = forward.present(listed)
+    assert found == {"br0": 4, "podnet in": 5}
+    assert forward.changes("ip6", found, forward.ROUTED).splitlines() == [
+        "delete rule ip6 filter FORWARD handle 4",
+        'insert rule ip6 filter FORWARD oifname "pnv*" counter accept comment "podnet out"',
+    ]
+    assert forward.changes("ip6", found, {"br0"}) == "delete rule ip6 filter FORWARD handle 5\n"
