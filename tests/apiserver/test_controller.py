@@ -253,7 +253,7 @@ async def test_what_vanished_nodes_left_is_deleted(server: Any) -> None:
 
 
 def block(name: str, cidr: str, node: str, holder: str = "") -> dict[str, Any]:
-    spec: dict[str, Any] = {"networkConfig": "x", "cidr": cidr, "nodeName": node}
+    spec: dict[str, Any] = {"networkConfig": "keeping" if holder else "x", "cidr": cidr, "nodeName": node}
     if holder:
         owner = holder.rpartition("-")[0]
         spec["holder"] = {"namespace": "default", "statefulSet": owner, "pod": holder, "interface": "net1"}
@@ -266,6 +266,7 @@ async def test_what_is_kept_for_members_goes_with_them_and_not_with_a_node(serve
     template = {"metadata": {"labels": {"app": "db"}}, "spec": pod("x", "[]")["spec"]}
     spec = {"replicas": 2, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, "template": template}
     created(server, sets, {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
+    created(server, CONFIGS, config("keeping", {"cidr": "10.9.0.0/24"}))
     for number, holder in enumerate(("db-0", "db-1", "db-2", "db-3", "gone-0")):
         created(server, blocks, block(f"kept-{holder}", f"10.9.0.{number}/32", "no-such-node", holder))
     created(server, PODS, pod("db-3", "[]"))
@@ -287,7 +288,12 @@ async def test_what_is_kept_for_members_goes_with_them_and_not_with_a_node(serve
         server.send("DELETE", f"{sets}/db")
         for now in (61.0, 121.0):
             await keeper.look(now)
-    assert left() == []
+        assert left() == []
+        created(server, blocks, block("kept-x-0", "10.9.0.9/32", "no-such-node", "x-0"))
+        server.send("DELETE", f"{CONFIGS}/keeping")
+        gone(server, f"{CONFIGS}/keeping")
+        await keeper.look(122.0)
+    assert left() == [], "nothing is kept of a pool that is gone"
 
 
 def _told_of(server: Any, name: str, reason: str) -> bool:

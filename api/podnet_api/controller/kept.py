@@ -35,6 +35,7 @@ class Keeper:
         absent = await self._absent(kept) if kept else set()
         self._since = {uid: self._since.get(uid, now) for uid in absent}
         old = {uid for uid, since in self._since.items() if now - since >= self._unneeded}
+        old |= await self._without_pool(kept) if kept else set()
         pods = await self._pods() if old else set()
         for uid in old:
             if _pod(kept[uid]) not in pods:
@@ -45,6 +46,12 @@ class Keeper:
         found, _ = await self._client.list_all(core.StatefulSet)
         sets = {(item.metadata.namespace, item.metadata.name): item for item in found}
         return {uid for uid, block in kept.items() if not _is_member(block, sets)}
+
+    async def _without_pool(self, kept: dict[str, kni.IPBlock]) -> set[str]:
+        """Those of a NetworkConfig that is gone: it was let go because nothing used it."""
+        found, _ = await self._client.list_all(kni.NetworkConfig)
+        configs = {config.metadata.name for config in found}
+        return {uid for uid, block in kept.items() if block.spec.network_config not in configs}
 
     async def _pods(self) -> set[_Key]:
         pods, _ = await self._client.list_all(core.Pod)
