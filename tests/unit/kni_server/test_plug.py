@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from podnet_api import names
 from podnet_kni_server import plug
 from podnet_kni_server.datapath.model import NodeLinkState
@@ -335,3 +339,44 @@ async def test_a_kill_between_a_bond_and_its_links(bonded: World, monkeypatch: p
     await bonded.core.reconcile([sandbox(*PAIR)])
     outcome = await bring(bonded, *PAIR[:2])
     assert has(outcome.record) == {"net1": ["10.1.0.2/24"], "net2": ["10.1.0.2/24"]}
+
+
+NETWORKS = ("blue", "green", "red", "left")
+LISTS = st.lists(st.sampled_from(NETWORKS), unique=True).flatmap(
+    lambda chosen: st.permutations([f"net{i}" for i in range(1, 6)]).map(
+        lambda order: list(zip(chosen, order, strict=False))
+    )
+)
+
+
+@given(st.lists(LISTS, min_size=1, max_size=5), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_any_edits_end_with_what_was_asked_for(edits: list[list[Any]], fails: int) -> None:
+    """Whatever is edited in whatever order, with some failures on the way and a restart in the end."""
+
+    async def story(directory: Path) -> None:
+        world = World(directory)
+        for name in NETWORKS:
+            world.add(network_config(name, ipam={"ranges": [{"cidr": f"10.{NETWORKS.index(name)}.0.0/24"}]}))
+        await world.core.attach(sandbox(named("blue", "net1")))
+        plugger = plug.Plugger(world.core, world, world.datapath)
+        for edit in edits:
+            listed = sandbox("default", *(named(network, interface) for network, interface in edit))
+            world.datapath.fail_at, world.datapath.fail_times = world.datapath._made + 1, 1 if fails else 0
+            await plugger.bring(listed)
+            world.datapath.fail_at = 0
+            world.restart()
+            await world.core.reconcile([listed])
+            plugger = plug.Plugger(world.core, world, world.datapath)
+            outcome = await plugger.bring(listed)
+            assert outcome is not None
+            assert outcome.errors == []
+            made = [(i.network, i.link.name) for i in outcome.record.interfaces]
+            assert made == [(network, interface) for network, interface in edit]
+            assert set(world.datapath.namespaces["/run/netns/s1"]) == {interface for _, interface in made}
+            assert sum(world.leases.used(name) for name in NETWORKS) == len(made)
+        await world.core.detach("s1")
+        assert world.nothing_left()
+
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(story(Path(directory) / "sandboxes"))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from podnet_api import core, names
-from podnet_api.meta import ObjectMeta
-from podnet_kni_server import status
+from podnet_api.meta import ObjectMeta, Resource
+from podnet_kni_server import publish, status
+from podnet_kni_server.datapath.fake import FakeDatapath
 from podnet_kni_server.datapath.model import Observed
-from podnet_kni_server.records import Record
+from podnet_kni_server.errors import AttachError
+from podnet_kni_server.records import Record, State
 from podnet_tests.kni_world import World, network_config, sandbox
 
 NOW = "2026-01-02T03:04:05Z"
@@ -88,3 +93,65 @@ def test_a_failure_says_what_to_do() -> None:
 
 async def test_the_file_is_the_same_list(record: Record) -> None:
     assert json.loads(status.file(record)) == status.networks(record)
+
+
+async def test_what_a_running_pod_has_stands_beside_what_it_could_not_be_given(record: Record) -> None:
+    whole = status.attached(record, str, None, NOW)
+    body = status.partly(record, str, None, "NoAddressesLeft", "cannot attach Pod ns/p to red", NOW)
+    assert body["metadata"]["annotations"] == whole["metadata"]["annotations"]
+    [condition] = body["status"]["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "NoAddressesLeft")
+
+
+async def test_an_interface_that_is_half_made_is_not_reported(record: Record) -> None:
+    half = [msgspec.structs.replace(i, state=State.ATTACHING) for i in record.interfaces]
+    record = msgspec.structs.replace(record, interfaces=half)
+    assert status.networks(record) == []
+    assert [entry["name"] for entry in status.npwg(record, str, None)] == ["default"]
+
+
+async def test_addresses_from_outside_stand_apart_from_ours(record: Record) -> None:
+    came = [msgspec.structs.replace(i, observed=["2001:db8::5/64"]) for i in record.interfaces]
+    record = msgspec.structs.replace(record, interfaces=came)
+    [ours] = status.networks(record)
+    assert (ours["addresses"], ours["observedAddresses"]) == (["10.1.0.2/24"], ["2001:db8::5/64"])
+    assert status.npwg(record, str, None)[1]["ips"] == ["10.1.0.2", "2001:db8::5"]
+    assert "PODNET_NET1_IPV6" not in status.environment(record), "variables tell what podnet gave"
+
+
+class Api:
+    """The part of a Client that the publisher needs."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+
+    async def apply(self, resource: Resource, body: dict[str, Any], **_: str) -> None:
+        self.bodies.append(body)
+
+
+async def test_after_a_failure_the_watch_is_not_trusted(record: Record, tmp_path: Path) -> None:
+    """It may still show the Pod as it was before the failure was written."""
+    body = status.attached(record, str, None, NOW)
+    metadata = ObjectMeta(annotations=body["metadata"]["annotations"], uid=record.uid)
+    shown = core.Pod(
+        metadata=metadata,
+        status=core.PodStatus(conditions=[core.PodCondition(type=names.NETWORKS_READY, status="True")]),
+    )
+    api = Api()
+    publisher = publish.Publisher(api, FakeDatapath(), tmp_path / "status", str, lambda *_: shown)  # type: ignore[arg-type]
+    task = asyncio.create_task(publisher.run())
+
+    async def settled(count: int) -> list[str]:
+        await asyncio.sleep(0.05)
+        assert len(api.bodies) == count
+        return [one["status"]["conditions"][0]["status"] for one in api.bodies]
+
+    publisher.attached(record)
+    assert await settled(0) == []
+    publisher.partly(record, AttachError("cannot attach Pod ns/p"))
+    assert await settled(1) == ["False"]
+    publisher.partly(record, AttachError("cannot attach Pod ns/p"))
+    assert await settled(1) == ["False"], "the same is said once"
+    publisher.attached(record)
+    assert await settled(2) == ["False", "True"]
+    task.cancel()
