@@ -43,8 +43,7 @@ class Webhook:
         return placement.hybrid(request.namespace, self.lookup) if self.lookup else placement.by_extender
 
     def _created(self, request: Request, pod: dict[str, Any], resolve: pods.Resolve) -> Allow | tuple[Fault, ...]:
-        refused = () if self._cni_shim else pods.replacement_faults(pod)
-        return refused or pods.created(pod, resolve, self._decide(request))
+        return pods.created(pod, resolve, self._decide(request), cni_shim=self._cni_shim)
 
     async def mutate_pods(self, request: Request) -> Allow | Deny:
         """A Pod that is created or whose list changes."""
@@ -115,8 +114,7 @@ class Webhook:
         if request.operation == "UPDATE":
             faults = running.final_faults(request.object, request.old_object or {}, resolve)
             return await self._permitted_change(request, faults or Allow(), resolve)
-        refused = () if self._cni_shim else pods.replacement_faults(request.object)
-        faults = refused or pods.final_faults(request.object, resolve, self._decide(request))
+        faults = pods.final_faults(request.object, resolve, self._decide(request), cni_shim=self._cni_shim)
         return await self._permitted(request, faults or Allow(), request.object, resolve)
 
     async def validate_objects(self, request: Request) -> Allow | Deny:

@@ -94,12 +94,19 @@ def _shifted(fault: Fault) -> Fault:
 
 
 def created(
-    pod: dict[str, Any], resolve: Resolve, decide: placement.Decide = placement.by_extender
+    pod: dict[str, Any],
+    resolve: Resolve,
+    decide: placement.Decide = placement.by_extender,
+    *,
+    cni_shim: bool = False,
 ) -> Allow | tuple[Fault, ...]:
-    """The answer for a new Pod: a patch, or all faults of its list."""
+    """The answer for a new Pod: a patch, or all faults of its list. ``cni_shim``: whether the nodes have it, by
+    which a network can take the place of the default one."""
     text, spec = text_of(pod), pod.get("spec") or {}
     if text is None:
         return Allow()
+    if not cni_shim and (refused := replacement_faults(pod)):
+        return refused
     host_network = bool(spec.get("hostNetwork"))
     made, faults = explicit(text, host_network=host_network)
     if faults or (host_network and not made.others):
@@ -130,14 +137,18 @@ def changed(pod: dict[str, Any], text: str, made: Explicit, resolve: Resolve) ->
 
 
 def final_faults(
-    pod: dict[str, Any], resolve: Resolve, decide: placement.Decide = placement.by_extender
+    pod: dict[str, Any],
+    resolve: Resolve,
+    decide: placement.Decide = placement.by_extender,
+    *,
+    cni_shim: bool = False,
 ) -> tuple[Fault, ...]:
     """Faults of a new Pod after all mutation. A list that somebody wrote after we were asked has been turned
     into nothing: such a Pod would start without its networks.
 
     Affinity is not compared: what an attachment leads to may have become known meanwhile.
     """
-    answer = created(pod, resolve, placement.kept(_first(pod), decide))
+    answer = created(pod, resolve, placement.kept(_first(pod), decide), cni_shim=cni_shim)
     if not isinstance(answer, Allow):
         return answer
     missing = [step["path"] for step in answer.patch if step["path"] != _AFFINITY]

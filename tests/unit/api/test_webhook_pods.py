@@ -88,7 +88,7 @@ PATH = networks.PATH
     [
         ("nonsense", [PATH]),
         ([direct("blue", interfaceName="net2"), direct("red")], [f"{PATH}[1].interfaceName"]),
-        ([direct("blue", interfaceName="eth0")], [f"{PATH}[0].interfaceName", f"{PATH}[0].interfaceName"]),
+        ([direct("blue", interfaceName="eth0")], [f"{PATH}[0].interfaceName"]),
         ([direct("blue"), direct("red"), direct("blue")], [f"{PATH}[2].podNetworkName"]),
         ([direct("blue", isDefaultGW6=True), direct("red", isDefaultGW6=True)], [f"{PATH}[1].isDefaultGW6"]),
         ([by("to-default")], [f"{PATH}[0].podNetworkAttachmentName"]),
@@ -100,6 +100,16 @@ def test_faults_stand_where_the_user_wrote(listed: Any, expected: list[str]) -> 
     answer = pods.created(pod(listed), KNOWN.get)
     assert isinstance(answer, tuple)
     assert [fault.path for fault in answer] == expected
+
+
+def test_with_the_shim_a_network_takes_the_place_of_default() -> None:
+    listed = [direct("blue", interfaceName="eth0"), direct("red")]
+    answer = pods.created(pod(listed), KNOWN.get, cni_shim=True)
+    assert isinstance(answer, Allow)
+    assert interfaces(admitted(pod(listed), cni_shim=True)) == ["eth0", "net1"]
+    both = pods.created(pod([direct("default"), *listed]), KNOWN.get, cni_shim=True)
+    assert isinstance(both, tuple)
+    assert {fault.path for fault in both} == {f"{PATH}[1].interfaceName"}
 
 
 def test_host_network() -> None:
