@@ -47,14 +47,14 @@ def applied(item: Json, patch: list[Json]) -> Json:
     return made
 
 
-def admitted(item: Json) -> Json:
-    answer = pods.created(item, KNOWN.get)
+def admitted(item: Json, *, cni_shim: bool = False) -> Json:
+    answer = pods.created(item, KNOWN.get, cni_shim=cni_shim)
     assert isinstance(answer, Allow), answer
     patched = applied(item, answer.patch)
-    again = pods.created(patched, KNOWN.get)
+    again = pods.created(patched, KNOWN.get, cni_shim=cni_shim)
     assert isinstance(again, Allow)
     assert again.patch == [], "reinvocation must change nothing"
-    assert pods.final_faults(patched, KNOWN.get) == ()
+    assert pods.final_faults(patched, KNOWN.get, cni_shim=cni_shim) == ()
     return patched
 
 
