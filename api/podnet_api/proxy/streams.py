@@ -80,9 +80,12 @@ class Items:
         self._lead = self._first.index(b"{")
         self._begun = False
         self._rest = b""
+        self._indented: Whole | None = None
 
     def feed(self, chunk: bytes) -> bytes:
         """The items that are complete."""
+        if self._indented or (not self._begun and (self._rest + chunk[:2]).startswith(b"{\n")):
+            return self._kept(chunk)
         seen = max(len(self._rest) - len(self._first), 0)
         self._rest += chunk
         head = b""
@@ -98,6 +101,11 @@ class Items:
         complete, self._rest = self._rest[: last + 2], self._rest[last + 2 :]
         return head + (complete if MARK not in complete else self._rewritten(complete))
 
+    def _kept(self, chunk: bytes) -> bytes:
+        if self._indented is None:
+            self._indented, chunk, self._rest = Whole(self._carrier), self._rest + chunk, b""
+        return self._indented.feed(chunk)
+
     def _rewritten(self, items: bytes) -> bytes:
         """``items``, each followed by a comma, with those shown that have our annotation."""
         out, done = [], 0
@@ -112,6 +120,8 @@ class Items:
 
     def end(self) -> bytes:
         """The last item and what closes the list."""
+        if self._indented:
+            return self._indented.end()
         rest, self._rest = self._rest, b""
         if MARK not in rest:
             return rest
