@@ -112,20 +112,9 @@ def _ensure_ports(channel: Channel, link: NodeLink, present: Present, gateways: 
 
 
 def _ensure_vlan(channel: Channel, link: NodeLink, present: Present) -> int:
-    """The VLAN of an uplink, and the bridge over it. One that somebody else made, under any name, is used."""
-    parent = _running(present, link.parent)
-    found = vlans.find(present, parent, link.vid)
-    if found is None and link.uplink in present:
-        raise DatapathError(f"cannot make {link.uplink}: another link has that name")
-    if found is None:
-        lower = netlink.u32(links.LINK, parent.index), links.no_link_local()
-        channel.run(links.make(link.uplink, "vlan", links.vlan_data(link.vid), *lower))
-        found = observe.list_links(channel)[link.uplink]
-    what = ("set up %s", found.name)
-    size = () if found.group != links.GROUP_NODE or found.mtu == parent.mtu else (netlink.u32(links.MTU, parent.mtu),)
-    if size or not found.up:
-        channel.run(links.change(found.index, what, *size, up=True))
-    return _ensure_ports(channel, dataclasses.replace(link, uplink=found.name), observe.list_links(channel), ())
+    """The VLAN of an uplink, and the bridge over it."""
+    device = vlans.device(channel, link, _running(present, link.parent), present)
+    return _ensure_ports(channel, dataclasses.replace(link, uplink=device), observe.list_links(channel), ())
 
 
 def _ensure_routed(link: NodeLink, present: Present) -> int:

@@ -18,6 +18,24 @@ def find(present: Mapping[str, observe.Seen], parent: observe.Seen, vid: int) ->
     return None
 
 
+def device(channel: Channel, link: NodeLink, parent: observe.Seen, present: Mapping[str, observe.Seen]) -> str:
+    """Have the VLAN device of `link` over `parent`, up, and answer its name. One that somebody else made, under any
+    name, is used."""
+    found = find(present, parent, link.vid)
+    if found is None and link.uplink in present:
+        raise DatapathError(f"cannot make {link.uplink}: another link has that name")
+    if found is None:
+        data = links.vlan_data(link.vid)
+        channel.run(links.make(link.uplink, "vlan", data, netlink.u32(links.LINK, parent.index)))
+        found = observe.list_links(channel)[link.uplink]
+    parts = [] if found.up else [b""]
+    if found.group == links.GROUP_NODE:
+        parts = [links.no_link_local(), netlink.u32(links.MTU, parent.mtu)]
+    if parts:
+        channel.run(links.change(found.index, ("set up %s", found.name), *parts, up=True))
+    return found.name
+
+
 def ensure(channel: Channel, link: NodeLink, bridge: int, uplink: int) -> None:
     """Have the bridge filter VLANs, its uplink carry that of `link` tagged, and its gateways stand in it.
 
