@@ -667,6 +667,8 @@ class NodeNetworkEntry(Model, frozen=True, kw_only=True):
     """Attachments on this node."""
     addresses: AddressCount = AddressCount()
     """Addresses free on this node."""
+    numa_nodes: Annotated[list[Annotated[int, Meta(ge=0, le=29)]], Meta(max_length=30, extra_json_schema=SET)] = []
+    """NUMA nodes of the devices that carry the network; empty: it has none, or they are not known."""
 
 
 class NodeNetworkStatus(Model, frozen=True, kw_only=True):

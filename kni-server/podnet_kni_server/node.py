@@ -20,7 +20,7 @@ from podnet_api.errors import AlreadyExistsError, KubeError, NotFoundError
 from podnet_api.kube import Client
 from podnet_api.meta import ObjectMeta, OwnerReference
 
-from podnet_kni_server import kinds, node_resources, node_status
+from podnet_kni_server import kinds, node_resources, node_status, numa
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.interface import Datapath
 from podnet_kni_server.datapath.model import NodeLink, NodeLinkState
@@ -94,7 +94,7 @@ class NodeAgent:
         self.entries = [self._entry(network, config) for network, config in self._mine()]
 
     def _entry(self, network: multinetwork.PodNetwork, config: kni.NetworkConfig) -> kni.NodeNetworkEntry:
-        made = node_status.entry(network, config, self.state(config), self._used, self._free)
+        made = node_status.entry(network, config, self.state(config), self._used, self._free, numa.of_interface)
         if self.hook_lost and made.ready:
             return msgspec.structs.replace(made, ready=False, reason="RuntimeHookLost", message=self.hook_lost[:1024])
         return made

@@ -15,6 +15,8 @@ from podnet_kni_server.datapath.model import NodeLinkState
 
 Free = Callable[[pools.Pool, int], int]
 Used = Callable[[str], int]
+Numa = Callable[[str], list[int]]
+"""Interface -> NUMA nodes of its device."""
 
 
 def selects(config: kni.NetworkConfig, labels: Mapping[str, str]) -> bool:
@@ -41,21 +43,28 @@ def _holds(requirement: kni.NodeRequirement, labels: Mapping[str, str]) -> bool:
 
 
 def entry(
-    network: multinetwork.PodNetwork, config: kni.NetworkConfig, state: NodeLinkState | None, used: Used, free: Free
+    network: multinetwork.PodNetwork,
+    config: kni.NetworkConfig,
+    state: NodeLinkState | None,
+    used: Used,
+    free: Free,
+    numa: Numa = lambda _: [],
 ) -> kni.NodeNetworkEntry:
     """How ``network`` stands on this node."""
     reason, message = _readiness(network, config, state)
     pool = _pool(config)
     name = config.metadata.name
+    uplink = config.spec.uplink.interface if config.spec.uplink else ""
     return kni.NodeNetworkEntry(
         name=network.metadata.name,
         config=name,
         ready=reason == reasons.READY,
         reason=reason,
         message=message[:1024],
-        uplink=config.spec.uplink.interface if config.spec.uplink else "",
+        uplink=uplink,
         attachments=_attachments(config, state, used(name)),
         addresses=kni.AddressCount(free4=free(pool, 4) if pool else 0, free6=free(pool, 6) if pool else 0),
+        numa_nodes=numa(uplink),
     )
 
 

@@ -116,7 +116,8 @@ class NetworkNumbers(Model, frozen=True, kw_only=True, omit_defaults=False):
 
 class NodeVerdict(Model, frozen=True, kw_only=True, omit_defaults=False):
     """One node. ``why`` is ``fits`` or a sentence of ``refusals``; ``score`` (0 to 10, only of those that fit) is
-    made of ``free``, the free part of what is scarcest, and ``near``, whether addresses are at hand."""
+    made of ``free``, the free part of what is scarcest, ``near``, whether addresses are at hand, and ``local``,
+    whether devices hang on one NUMA node as far as that is known (and has weight)."""
 
     node: str
     fits: bool
@@ -124,6 +125,7 @@ class NodeVerdict(Model, frozen=True, kw_only=True, omit_defaults=False):
     score: int | None
     free: float | None
     near: bool | None
+    local: bool | None
     networks: list[NetworkNumbers]
 
 
@@ -162,6 +164,7 @@ def _node(node: str, why: str, found: score.Reckoned | None, demand: Demand, sna
         score=found.score if found else None,
         free=round(found.free, 3) if found else None,
         near=found.near if found else None,
+        local=found.local if found else None,
         networks=[numbers for need in demand.needs if (numbers := _numbers(need, node, snapshot))],
     )
 
@@ -189,7 +192,8 @@ def _line(node: NodeVerdict) -> str:
     parts = []
     if node.score is not None and node.free is not None:
         hand = "at hand" if node.near else "to be claimed first"
-        parts.append(f"score {node.score}: {node.free:.0%} free, addresses {hand}")
+        apart = "" if node.local else ", devices on several NUMA nodes"
+        parts.append(f"score {node.score}: {node.free:.0%} free, addresses {hand}{apart}")
     for found in node.networks:
         used = f"{found.network}: {found.attachments_used} of {found.attachments_capacity} attachments in use"
         parts.append(", ".join([used, *(f"{n} {v} addresses left" for v, n in found.addresses_left.items())]))

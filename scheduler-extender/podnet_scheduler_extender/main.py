@@ -78,8 +78,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         "--score-weights",
         type=_weights,
         default=score.Weights(),
-        metavar="spread=8,pack=0,near=2",
-        help="spread: nodes with most left; pack: with least left; near: with addresses at hand (the default is shown)",
+        metavar="spread=8,pack=0,near=2,local=0",
+        help="spread: nodes with most left; pack: with least left; near: with addresses at hand; "
+        "local: with devices on one NUMA node (the default is shown)",
     )
     parser.add_argument("--tls-cert", help="certificate to serve HTTPS with, PEM; default: plain HTTP")
     parser.add_argument("--tls-key", help="its private key, PEM")

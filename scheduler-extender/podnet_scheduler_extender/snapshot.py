@@ -25,12 +25,15 @@ class Place:
         self.entries: dict[str, kni.NodeNetworkEntry] = {}
         self.ready = Lanes(index)
         self.capacity = Lanes(index)
+        self.numa = Lanes(index)
+        """NUMA nodes of its devices, each a bit; 0: not known."""
 
     def put(self, node: str, entry: kni.NodeNetworkEntry) -> None:
         """How the network stands on ``node``."""
         self.entries[node] = entry
         self.ready.put(node, entry.ready)
         self.capacity.put(node, entry.attachments.capacity)
+        self.numa.put(node, sum(1 << number for number in set(entry.numa_nodes)))
 
     def remove(self, node: str) -> None:
         """The network is not on ``node`` any more."""

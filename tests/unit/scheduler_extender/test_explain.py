@@ -147,6 +147,7 @@ def test_the_page_has_numbers_for_each_node() -> None:
         "score": 8,
         "free": 1.0,
         "near": False,
+        "local": True,
         "networks": [
             {
                 "network": "blue",

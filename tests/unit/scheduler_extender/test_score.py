@@ -92,6 +92,20 @@ def test_weights(cluster: Cluster, flag: str, expected: dict[str, int]) -> None:
     assert scores(cluster, ["blue"]) == expected
 
 
+@pytest.mark.parametrize(("flag", "expected"), [("spread=8,local=2", [8, 10, 10]), ("spread=8,near=2", [10] * 3)])
+def test_devices_on_one_numa_node(cluster: Cluster, flag: str, expected: list[int]) -> None:
+    """As far as nodes say: of c nothing is known of one of them."""
+    for node, numbers in {"a": ([0], [1]), "b": ([0, 1], [1]), "c": ([0], [])}.items():
+        entries = [
+            {"name": name, "config": name, "ready": True, "attachments": {"capacity": 9}, "numaNodes": known}
+            for name, known in zip(("blue", "own"), numbers, strict=True)
+        ]
+        cluster.node(node, *entries)
+        cluster.block("blue", f"10.0.0.{16 * ord(node) % 256}/28", node)
+    cluster.extender.weights = main.arguments(["--score-weights", flag]).score_weights
+    assert list(scores(cluster, ["blue", "own"], "abc").values()) == expected
+
+
 @pytest.mark.parametrize("networks", [[], ["default"], ["blue", "own"], ["nowhere"]])
 def test_bounds(cluster: Cluster, networks: list[str]) -> None:
     for number in range(40):
