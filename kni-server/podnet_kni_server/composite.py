@@ -6,6 +6,7 @@ The order of the Pod's list is kept, and it is all or none across both. The core
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Protocol
@@ -42,6 +43,10 @@ class Executor(Protocol):
 
     async def release(self, link: Link) -> None:
         """Give that address back, if there is one."""
+        ...
+
+    async def look(self, netns_path: str, link: Link) -> tuple[Finding, ...]:
+        """What of ``link`` is not as the plugins left it."""
         ...
 
     async def states(self, links: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
@@ -120,8 +125,10 @@ class Composite:
         return states | await self._executor.states(plugins)
 
     async def check(self, netns_path: str, links: Sequence[Link]) -> Checked:
-        """See Datapath. What plugins made is theirs to check: it is looked at when a container is created."""
-        return await self._kernel.check(netns_path, [link for link in links if link.kind != "cni"])
+        """See Datapath. What plugins made is looked at, too; repaired is only what the kernel's datapath made."""
+        checked = await self._kernel.check(netns_path, [link for link in links if link.kind != "cni"])
+        plugins = [await self._executor.look(netns_path, link) for link in links if link.kind == "cni"]
+        return dataclasses.replace(checked, findings=(*checked.findings, *itertools.chain.from_iterable(plugins)))
 
     async def check_node(self) -> list[Finding]:
         """See Datapath."""

@@ -318,6 +318,25 @@ async def test_an_interface_that_somebody_removed_is_made_again(world: World) ->
     await world.clean(pod, wanted)
 
 
+async def test_check_tells_what_somebody_changed(world: World) -> None:
+    wanted = link(config({"type": "bridge", "bridge": "br9", "ipam": world.ipam()}))
+    pod = world.pod()
+    await world.attach(pod, wanted)
+
+    async def found() -> list[str]:
+        return [one.what for one in (await world.datapath.check(pod.path, [wanted])).findings if not one.repaired]
+
+    assert await found() == []
+    pod.ip("addr", "del", "10.7.0.2/24", "dev", "net1")
+    assert await found() == ["net1 lacks 10.7.0.2/24"]
+    pod.ip("link", "set", "net1", "down")
+    assert await found() == ["net1 is down"]
+    pod.ip("link", "delete", "net1")
+    assert await found() == ["net1 is gone"]
+    await world.clean(pod, wanted)
+    assert await found() == ["net1 is unknown"]
+
+
 async def test_what_no_sandbox_has_any_more_is_taken_away(world: World) -> None:
     """No plugin of 1.9.1 implements GC (it succeeds and does nothing), so the cache must know what is left."""
     text = config({"type": "bridge", "bridge": "br9", "ipam": world.ipam()})

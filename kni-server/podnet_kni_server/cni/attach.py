@@ -9,17 +9,18 @@ from podnet_api import reasons
 
 from podnet_kni_server.cni import ask, routes
 from podnet_kni_server.cni.dhcp import Dhcp
-from podnet_kni_server.cni.errors import CniError
+from podnet_kni_server.cni.errors import CniError, Code
 from podnet_kni_server.cni.exec import Runner
 from podnet_kni_server.cni.executor import Executor
 from podnet_kni_server.cni.result import Result
 from podnet_kni_server.datapath import observe
 from podnet_kni_server.datapath.errors import DatapathError
-from podnet_kni_server.datapath.model import PLUGINS_PREFIX, Link, NodeLink, NodeLinkState, Observed
+from podnet_kni_server.datapath.model import PLUGINS_PREFIX, Finding, Link, NodeLink, NodeLinkState, Observed
 from podnet_kni_server.datapath.worker import Worker
 
 log = logging.getLogger(__name__)
 _ASK_AGAIN_SECONDS = 10.0
+_CHECK_SECONDS = 600.0
 DHCP_SOCKET = "/run/kni/dhcp.sock"
 _Settled = tuple[Observed, tuple[int, ...]]
 
@@ -33,6 +34,7 @@ class Plugins:
         self._executor = executor
         self._worker = Worker(node_netns)
         self.dhcp = Dhcp(executor, runner, self._worker, dhcp_socket)
+        self._checked: dict[tuple[str, str], float] = {}
         self._told: dict[NodeLink, tuple[float, NodeLinkState]] = {}
 
     async def attach(self, netns_path: str, link: Link) -> Observed:
@@ -61,7 +63,9 @@ class Plugins:
 
     async def detach(self, netns_path: str | None, link: Link) -> None:
         """See composite.Executor."""
-        await self._executor.delete(ask.detail_of(link).sandbox, link.name)
+        sandbox = ask.detail_of(link).sandbox
+        self._checked.pop((sandbox, link.name), None)
+        await self._executor.delete(sandbox, link.name)
 
     async def lease(self, netns_path: str, link: Link, found: Observed) -> Observed:
         """See composite.Executor."""
@@ -75,9 +79,37 @@ class Plugins:
         assert link.dhcp is not None
         await self.dhcp.release(link, link.dhcp)
 
-    async def check(self, link: Link) -> None:
-        """CHECK: raises DatapathError when something is not as the plugins left it."""
-        await self._executor.check(ask.detail_of(link).sandbox, link.name)
+    async def look(self, netns_path: str, link: Link) -> tuple[Finding, ...]:
+        """See composite.Executor. The kernel is asked each time, the plugins (CHECK) now and then: that starts
+        programs. Nothing is repaired: only the plugins know how they made it."""
+        sandbox = ask.detail_of(link).sandbox
+        known = self._executor.result(sandbox, link.name)
+        if known is None:
+            return (Finding(f"{link.name} is unknown", False, "no CNI plugin has attached it"),)
+        if words := await self._worker.call(self._difference, netns_path, link, known):
+            return (Finding(f"{link.name} {words}", False, "CNI plugins made it; delete the Pod to have it anew"),)
+        if time.monotonic() - self._checked.get((sandbox, link.name), 0.0) < _CHECK_SECONDS:
+            return ()
+        self._checked[sandbox, link.name] = time.monotonic()
+        return await self._check(sandbox, link)
+
+    async def _check(self, sandbox: str, link: Link) -> tuple[Finding, ...]:
+        try:
+            await self._executor.check(sandbox, link.name)
+        except CniError as error:
+            if error.code == Code.INCOMPATIBLE_VERSION:
+                return ()
+            return (Finding(f"{link.name} is not as its CNI plugins left it", False, str(error)),)
+        return ()
+
+    def _difference(self, netns_path: str, link: Link, made: Result) -> str:
+        with self._worker.pod(netns_path) as pod:
+            found = observe.read(pod.channel, {link.name})
+        if not found:
+            return "is gone" if any(one.name == link.name for _, one in made.inside()) else ""
+        own = {i for i, one in made.inside() if one.name == link.name} | {None}
+        lost = [str(ip.address) for ip in made.ips if ip.link in own and ip.address not in found[0].addresses]
+        return "is down" if not found[0].up else f"lacks {', '.join(lost)}" if lost else ""
 
     async def states(self, links: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
         """See composite.Executor. Asked again after a while at the earliest: every question starts programs."""
