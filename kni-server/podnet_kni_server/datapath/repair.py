@@ -63,7 +63,7 @@ def check(node: Node, pod: Pod, wanted: Sequence[Link]) -> Checked:
             continue
         found = scene.present.get(link.name)
         if found is None:
-            findings.append(_made_anew(scene, link))
+            findings += _made_anew(scene, link)
             continue
         here = [_carried_out(scene, repair) for repair in _repairs(scene, guest.own(link), found)]
         here += [*_guarded(scene, link), *_by_maker(scene, link, found)]
@@ -79,9 +79,8 @@ def _by_maker(scene: _Scene, link: Link, found: observe.Seen) -> Iterator[Findin
         return
     stood = maker.fits(link, found, observe.list_links(scene.node.route))
     try:
-        if stood:
-            maker.make(scene.node, scene.pod, link)
-        else:
+        stood = stood and maker.make(scene.node, scene.pod, link) == found.index
+        if not stood:
             whole.attach_all(scene.node, scene.pod, [link])
     except (DatapathError, OSError) as error:
         yield Finding(f"{link.name} is not as it was made", False, str(error))
@@ -115,12 +114,15 @@ def _look(node: Node, pod: Pod) -> _Scene:
     return _Scene(node, pod, present, addresses, routes)
 
 
-def _made_anew(scene: _Scene, link: Link) -> Finding:
+def _made_anew(scene: _Scene, link: Link) -> Iterator[Finding]:
+    """A device that a program in the Pod drives has no link, then as before."""
     try:
         whole.attach_all(scene.node, scene.pod, [link])
     except (DatapathError, OSError) as error:
-        return Finding(f"{link.name} is gone", False, str(error))
-    return Finding(f"{link.name} was gone")
+        yield Finding(f"{link.name} is gone", False, str(error))
+    else:
+        if link.name in observe.list_links(scene.pod.channel):
+            yield Finding(f"{link.name} was gone")
 
 
 def _carried_out(scene: _Scene, repair: _Repair) -> Finding:
