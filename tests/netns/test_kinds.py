@@ -26,8 +26,13 @@ def _state(node: Place, pod: Place, directory: pathlib.Path) -> tuple[object, ..
     return node.links(), pod.links(), own, guards, files, node.ip("neigh", "show", "proxy")
 
 
+_ABSENT = link(9, name="net9", master="absent")
+"""It cannot be made."""
+
+
 @every_kind
 async def test_twice_is_once(lab: Lab, kind: str, tmp_path: pathlib.Path) -> None:
+    """Also when another link fails the second time."""
     on = await stage(lab)
     pod = lab.place()
     wanted = KINDS[kind](5, tmp_path)
@@ -40,37 +45,21 @@ async def test_twice_is_once(lab: Lab, kind: str, tmp_path: pathlib.Path) -> Non
         (one.name, one.index, one.mac, one.mtu) for one in first
     ]
     assert _state(on.node, pod, tmp_path) == before
-
-
-@every_kind
-async def test_a_failure_later_leaves_nothing(lab: Lab, kind: str, tmp_path: pathlib.Path) -> None:
-    on = await stage(lab)
-    pod = lab.place()
-    before = _state(on.node, pod, tmp_path)
-    wanted = [*KINDS[kind](5, tmp_path), link(9, name="net9", master="absent")]
-    with pytest.raises(DatapathError, match=r"^cannot make net9: the node has no link absent"):
-        await on.datapath.attach(pod.path, wanted)
-    assert _state(on.node, pod, tmp_path) == before
-
-
-@every_kind
-async def test_a_failure_later_leaves_what_was_there(lab: Lab, kind: str, tmp_path: pathlib.Path) -> None:
-    on = await stage(lab)
-    pod = lab.place()
-    wanted = KINDS[kind](5, tmp_path)
-    await on.datapath.attach(pod.path, wanted)
-    before = _state(on.node, pod, tmp_path)
     with pytest.raises(DatapathError, match="net9"):
-        await on.datapath.attach(pod.path, [*wanted, link(9, name="net9", master="absent")])
+        await on.datapath.attach(pod.path, [*wanted, _ABSENT])
     assert _state(on.node, pod, tmp_path) == before
 
 
 @every_kind
-async def test_detach_leaves_nothing_and_may_come_twice(lab: Lab, kind: str, tmp_path: pathlib.Path) -> None:
+async def test_a_failure_and_a_detach_leave_nothing(lab: Lab, kind: str, tmp_path: pathlib.Path) -> None:
+    """Whether the failure is of a link that comes later, or the detach comes twice."""
     on = await stage(lab)
     pod = lab.place()
     before = _state(on.node, pod, tmp_path)
     wanted = KINDS[kind](5, tmp_path)
+    with pytest.raises(DatapathError, match=r"^cannot make net9: the node has no link absent"):
+        await on.datapath.attach(pod.path, [*wanted, _ABSENT])
+    assert _state(on.node, pod, tmp_path) == before
     await on.datapath.attach(pod.path, wanted)
     for _ in range(2):
         await on.datapath.detach(pod.path, wanted)
@@ -120,26 +109,20 @@ DAMAGE: dict[str, list[tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(
-    ("kind", "damage"),
-    [
-        pytest.param(kind, words, marks=[] if kind in ("routed", "tap") else [pytest.mark.needs(kind)])
-        for kind, damages in DAMAGE.items()
-        for words in damages
-    ],
+    "kind",
+    [pytest.param(kind, marks=[] if kind in ("routed", "tap") else [pytest.mark.needs(kind)]) for kind in DAMAGE],
 )
-async def test_what_is_damaged_or_half_made_is_made(
-    lab: Lab, kind: str, damage: tuple[str, ...], tmp_path: pathlib.Path
-) -> None:
+async def test_what_is_damaged_or_half_made_is_made(lab: Lab, kind: str, tmp_path: pathlib.Path) -> None:
     on = await stage(lab)
     pod = lab.place()
     wanted = KINDS[kind](5, tmp_path)
     await on.datapath.attach(pod.path, wanted)
     before = _state(on.node, pod, tmp_path)
-    where, *words = damage
-    (on.node if where == "node" else pod).ip(*(wanted[0].host_name if word == "HOST" else word for word in words))
-    found = await on.datapath.attach(pod.path, wanted)
-    assert _state(on.node, pod, tmp_path) == before
-    assert [one.addresses for one in found] == [one.addresses for one in wanted]
+    for where, *words in DAMAGE[kind]:
+        (on.node if where == "node" else pod).ip(*(wanted[0].host_name if word == "HOST" else word for word in words))
+        found = await on.datapath.attach(pod.path, wanted)
+        assert _state(on.node, pod, tmp_path) == before, words
+        assert [one.addresses for one in found] == [one.addresses for one in wanted], words
 
 
 async def test_a_tap_is_the_guests(lab: Lab) -> None:
