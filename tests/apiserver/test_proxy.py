@@ -224,6 +224,8 @@ def test_a_patch_that_fails_says_so(through: Caller, made: Any) -> None:
     test = [{"op": "test", "path": "/spec/template/spec/networks", "value": RED}]
     assert through("PATCH", path, test, OPERATIONS)[0] == 422
     assert through("PATCH", path, {"spec": {"template": {"spec": {"networks": 1}}}}, MERGE)[0] == 422
+    code, answer = through("PATCH", f"{DEPLOYMENTS}/absent", test, OPERATIONS)
+    assert (code, answer["reason"]) == (404, "NotFound")
     other = [{"op": "test", "path": "/spec/replicas", "value": 7}]
     assert through("PATCH", path, other, OPERATIONS)[0] == 422
 
@@ -385,7 +387,7 @@ def test_who_may_write_but_not_read(through: Caller, direct: Caller, made: Any, 
     assert carried(direct, path) == RED
     patch = [{"op": "replace", "path": "/spec/template/spec/networks", "value": BLUE}]
     code, answer = through("PATCH", path, patch, OPERATIONS, token=robot)
-    assert code in {403, 422}, answer
+    assert (code, answer["details"]["name"]) == (403, "unread")
     assert carried(direct, path) == RED
 
 

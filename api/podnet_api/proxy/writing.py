@@ -1,7 +1,8 @@
 """Create, replace and patch: the list is moved into its annotation on the way, and shown in the answer.
 
 What has to be known of the object that is there is read with the caller's own rights. A caller who may write but not
-read is served all the same: then nothing is restored, and a contradiction is refused.
+read may replace all the same: then nothing is restored, and a contradiction is refused. A patch of the list that is
+there needs to read it, and says so.
 """
 
 from __future__ import annotations
@@ -34,6 +35,14 @@ def understood(method: str, content_type: str) -> bool:
     return kind in (_PATCHES if method == "PATCH" else _CREATED)
 
 
+class _NoObjectError(Exception):
+    """There is no object, or the caller may not read it: ``reply`` says which."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.code)
+        self.reply = reply
+
+
 class Writing:
     """One write by one caller."""
 
@@ -45,6 +54,12 @@ class Writing:
 
     async def write(self, body: bytes) -> Reply:
         """The API server's answer. Raises InvalidError, UnreadableError."""
+        try:
+            return await self._written(body)
+        except _NoObjectError as error:
+            return error.reply
+
+    async def _written(self, body: bytes) -> Reply:
         # YAML takes its time; others shall not wait for it.
         item = await asyncio.to_thread(bodies.decode, body)
         if self._kind == requests.JSON_PATCH:
@@ -65,7 +80,7 @@ class Writing:
         replaced = self._call.method == "PUT"
         kept = None
         if replaced and _depends(item, carrier):
-            kept = carriage.annotation(await self._current(), carrier)
+            kept = carriage.annotation(await self._current(needed=False), carrier)
         if not bodies.lowered(item, carrier, kept, restore=replaced and carrier.is_pod):
             return await self._send(body)
         if self._kind == requests.YAML:
@@ -100,8 +115,8 @@ class Writing:
             return body  # the API server says it in its own words
         return bodies.encode(made)
 
-    async def _current(self) -> Json:
-        """The object that is there, or {} when there is none or the caller may not read it."""
+    async def _current(self, *, needed: bool = True) -> Json:
+        """The object that is there. Where there is none, or the caller may not read it: {}, or _NoObjectError."""
         path = self._call.path.rstrip("/")
         if self._target.subresource:
             path = path.rpartition("/")[0]
@@ -110,6 +125,8 @@ class Writing:
             self._call, method="GET", path=path, query="", headers=[*kept, ("Accept", requests.JSON)], long=False
         )
         reply = await exchange.ask(self._upstream, call, None)
+        if needed and reply.code != 200:
+            raise _NoObjectError(reply)
         found = msgspec.json.decode(reply.body) if reply.code == 200 and reply.is_json else {}
         return found if isinstance(found, dict) else {}
 
