@@ -56,24 +56,31 @@ async def _certificate(arguments: argparse.Namespace, shown: ssl.SSLContext) -> 
         yield tls.from_secret(shown, secret.Store(client, SERVICE, arguments.namespace, SECRET))
 
 
-@contextlib.asynccontextmanager
-async def _served(app: web.Application, bind: str, port: int, shown: ssl.SSLContext | None) -> AsyncIterator[None]:
-    """``app`` on a port. A handler ends with its client: nobody else would end a watch."""
-    runner = web.AppRunner(
+def runner(app: web.Application) -> web.AppRunner:
+    """How ``app`` is run: a handler ends with its client, because nobody else would end a watch; and bodies go on as
+    they came, because the API server is to see what their headers say."""
+    return web.AppRunner(
         app,
         access_log=None,
         handler_cancellation=True,
+        auto_decompress=False,
         shutdown_timeout=SHUTDOWN_SECONDS,
         max_line_size=HEAD_LIMIT,
         max_field_size=HEAD_LIMIT,
     )
-    await runner.setup()
+
+
+@contextlib.asynccontextmanager
+async def _served(app: web.Application, bind: str, port: int, shown: ssl.SSLContext | None) -> AsyncIterator[None]:
+    """``app`` on a port."""
+    made = runner(app)
+    await made.setup()
     try:
         listening = _listening(bind, port)
-        await web.SockSite(runner, listening, ssl_context=shown).start()
+        await web.SockSite(made, listening, ssl_context=shown).start()
         yield
     finally:
-        await runner.cleanup()
+        await made.cleanup()
 
 
 def _listening(bind: str, port: int) -> socket.socket:

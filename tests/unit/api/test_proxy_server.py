@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from aiohttp import web
-from podnet_api.proxy import app, carriage, exchange, upstream
+from podnet_api.proxy import app, carriage, exchange, main, upstream
 from podnet_api.proxy.app import Proxy
 from podnet_api.proxy.upstream import Upstream
 
@@ -68,10 +69,11 @@ async def recorder() -> AsyncIterator[Recorder]:
 
 
 @pytest.fixture
-async def port(recorder: Recorder) -> AsyncIterator[int]:
+async def port(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """Where the proxy is."""
+    monkeypatch.setattr(main, "SHUTDOWN_SECONDS", 0.1)
     async with Upstream(f"http://127.0.0.1:{recorder.port}") as there:
-        runner = web.AppRunner(Proxy(there).application(), handler_cancellation=True, shutdown_timeout=0.1)
+        runner = main.runner(Proxy(there).application())
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -159,6 +161,14 @@ async def test_one_request_is_one_request(recorder: Recorder, port: int) -> None
     head, _, body = recorder.seen.partition(b"\r\n\r\n")
     assert b"Transfer-Encoding: chunked" in head
     assert body == f"{len(HIDDEN):x}\r\n".encode() + HIDDEN + b"\r\n0\r\n\r\n"
+
+
+async def test_a_compressed_body_goes_on_as_it_is(recorder: Recorder, port: int) -> None:
+    body = gzip.compress(b"x" * 1000)
+    length = f"Content-Length: {len(body)}"
+    await send(port, request("POST /a", "Content-Encoding: gzip", length, "Connection: close", body=body))
+    assert recorder.head["content-encoding"] == "gzip"
+    assert body in recorder.seen
 
 
 async def test_nobody_says_who_he_is_by_header(recorder: Recorder, port: int) -> None:
@@ -260,7 +270,7 @@ async def test_a_list_that_is_cut_off_is_not_ended(recorder: Recorder, port: int
 
     broken = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with Upstream(f"http://127.0.0.1:{broken.sockets[0].getsockname()[1]}") as there:
-        runner = web.AppRunner(Proxy(there).application())
+        runner = main.runner(Proxy(there).application())
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         answer = await send(runner.addresses[0][1], request(f"GET {PODS}"))
@@ -311,7 +321,7 @@ async def test_an_api_server_that_says_nothing(recorder: Recorder, port: int, mo
 
 async def test_no_api_server() -> None:
     async with Upstream("http://127.0.0.1:1") as there:
-        runner = web.AppRunner(Proxy(there).application())
+        runner = main.runner(Proxy(there).application())
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         answer = await send(runner.addresses[0][1], request(f"GET {PODS}", "Connection: close"))
