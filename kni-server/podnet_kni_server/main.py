@@ -203,7 +203,6 @@ class _Program:
             await self._node.set_up()
             self._start_tasks()
             await self._hook.synchronized.wait()
-            self._tasks.create_task(self._cni.keep_leases(), name="dhcp")
             self._tasks.create_task(self._cni.run(self._sandboxes, self._node.touch), name="plugins")
             if self._args.cni_shim:
                 self._tasks.create_task(self._second_hook().run(), name="second hook")
@@ -219,6 +218,7 @@ class _Program:
             await self._datapath.close()
 
     def _start_tasks(self) -> None:
+        self._tasks.create_task(self._cni.keep_leases(), name="dhcp")
         self._objects.pods.listen(self._prefetch)
         for pod in self._objects.pods:
             self._prefetch(None, pod)
