@@ -402,11 +402,8 @@ def test_controllers_carry_the_list_to_their_pods(through: Caller, direct: Calle
     templates = {name: deployment(name, networks=BLUE)["spec"]["template"] for name in labels}
     once = {**templates["job"], "spec": {**templates["job"]["spec"], "restartPolicy": "Never"}}
     often = {**templates["cron"], "spec": {**templates["cron"]["spec"], "restartPolicy": "Never"}}
-    apps, core, batch = (
-        "/apis/apps/v1/namespaces/default",
-        "/api/v1/namespaces/default",
-        "/apis/batch/v1/namespaces/default",
-    )
+    assert direct("POST", "/api/v1/namespaces", {"metadata": {"name": "carried"}})[0] == 201
+    apps, core, batch = (f"{group}/namespaces/carried" for group in ("/apis/apps/v1", "/api/v1", "/apis/batch/v1"))
 
     def with_selector(name: str, **more: Any) -> dict[str, Any]:
         return {"selector": {"matchLabels": {"app": name}}, "template": templates[name], **more}
@@ -427,13 +424,13 @@ def test_controllers_carry_the_list_to_their_pods(through: Caller, direct: Calle
         found = made(path, {"metadata": {"name": name}, "spec": spec})
         assert found["metadata"]["name"] == name
     deadline = time.monotonic() + 90  # a CronJob waits for the next minute
-    while set(templates) - (seen := listed(through)):
+    while set(templates) - (seen := listed(through, f"{core}/pods")):
         assert time.monotonic() < deadline, seen
         time.sleep(0.5)
     direct("DELETE", "/api/v1/nodes/node")
 
 
-def listed(through: Caller) -> set[str]:
+def listed(through: Caller, path: str) -> set[str]:
     """The labels of Pods that show the list."""
-    pods = through("GET", PODS)[1]["items"]
+    pods = through("GET", path)[1]["items"]
     return {one["metadata"].get("labels", {}).get("app", "") for one in pods if one["spec"].get("networks") == BLUE}
