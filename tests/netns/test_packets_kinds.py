@@ -393,6 +393,9 @@ async def test_a_bond_goes_on_when_a_part_fails(lab: Lab, detail: BondDetail) ->
     await asyncio.sleep(0.3)
     assert crosses(pod, other, "10.1.0.6")
     assert crosses(other, pod, "10.1.0.5")
+    recorded = [dataclasses.replace(one, mac=seen.mac) for one, seen in zip(wanted, found, strict=True)]
+    again = await on.datapath.attach(pod.path, recorded)
+    assert [one.index for one in again] == [one.index for one in found], "as it was found, now with another MAC address"
     with sniffer(other, "net1") as heard:
         wire.send(pod, "bond0", wire.arp("02:00:00:00:00:77", "02:00:00:00:00:77", "10.1.0.5", MARK))
         wire.send(pod, "bond0", wire.arp(wanted[1].mac, wanted[1].mac, "10.1.0.77", MARK))

@@ -1,16 +1,29 @@
 """Interfaces with a guest behind them: a virtual machine opens the device and has the addresses. Pure.
 
-The Pod's own link has none of what is the guest's, or the Pod's kernel would answer in its place.
+The Pod's own link has none of what is the guest's, or the Pod's kernel would answer in its place. And which MAC
+addresses are none of our choice: a record holds them as they were found, and they may change.
 """
 
 import dataclasses
 
 from podnet_kni_server.datapath.model import Link, Observed
+from podnet_kni_server.details import BondDetail
 
 KINDS = frozenset(("tap", "macvtap"))
 """The guest has the addresses, and sees to its routes."""
 _OWN_MAC = frozenset(("tap",))
 """The guest has the MAC address too; the device has another, for they are two ends of one wire."""
+
+
+_NOT_CHOSEN = frozenset(("ipvlan", "vrf"))
+
+
+def chosen(link: Link) -> Link:
+    """`link` without a MAC address that the kernel or the uplink gives it."""
+    fails_over = isinstance(link.detail, BondDetail) and link.detail.fail_over_mac != "none"
+    if link.mac and (link.kind in _NOT_CHOSEN or link.mode == "passthru" or fails_over):
+        return dataclasses.replace(link, mac="")
+    return link
 
 
 def own(link: Link) -> Link:

@@ -110,6 +110,7 @@ def _attach_one(made: _Made, link: Link) -> Observed:
     if link.name in made.bonded:
         return _under_bond(made, link)
     maker = _maker(link)
+    link = guest.chosen(link)
     if made.is_new(link):
         made.undo.append(lambda: maker.remove(made.node, made.pod, link))
     index = maker.make(made.node, made.pod, link)
