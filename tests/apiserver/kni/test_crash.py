@@ -133,6 +133,26 @@ async def test_killed_at_every_step_and_at_any_moment(apiserver: Any, machine: M
     await eventually(lambda: leaked(server, machine))
 
 
+async def test_killed_when_a_block_has_just_gone_back(apiserver: Any, machine: Machine) -> None:
+    await machine.start()
+    pod = await machine.run_pod("green")
+    before = _blocks(apiserver, "green")
+    machine.arm("claim.deleted")
+    await machine.stop_pod(pod.id)
+    assert await machine.died(30), "single addresses go back after ten seconds"
+    machine.arm("")
+    assert set(before) > set(_blocks(apiserver, "green"))
+    await machine.start()
+    await machine.run_pod("green")
+    await eventually(machine.faults)
+    await eventually(lambda: leaked(apiserver, machine))
+
+
+def _blocks(server: Any, config: str) -> list[str]:
+    items = server.send("GET", f"{KNI}/ipblocks").body["items"]
+    return [item["metadata"]["uid"] for item in items if item["spec"]["networkConfig"] == config]
+
+
 async def test_a_namespace_that_goes_before_stop(apiserver: Any, machine: Machine) -> None:
     await machine.start()
     pods = [await machine.run_pod("blue", "green") for _ in range(3)]
