@@ -80,8 +80,8 @@ def _work_out_dependencies(machine: Machine) -> None:
     made.touch()
 
 
-def arguments(machine: Machine, initramfs: pathlib.Path, share: pathlib.Path) -> list[str]:
-    """QEMU's command line; `share` is the one directory that the VM may write, and where its console goes."""
+def arguments(machine: Machine, initramfs: pathlib.Path, share: pathlib.Path, console: pathlib.Path) -> list[str]:
+    """QEMU's command line; `share` is the one directory that the VM may write, `console` a file of its output."""
     return [
         *_program(machine.tree),
         *("-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY),
@@ -89,7 +89,7 @@ def arguments(machine: Machine, initramfs: pathlib.Path, share: pathlib.Path) ->
         *("-kernel", str(machine.kernel), "-initrd", str(initramfs)),
         # A panic reboots, and -no-reboot makes that the end of QEMU.
         *("-append", "console=ttyS0 loglevel=4 panic=-1 mitigations=off"),
-        *("-serial", f"file:{share / 'console.log'}"),
+        *("-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console"),
         *_directory("root", pathlib.Path("/"), "readonly=on,multidevs=remap"),
         *_directory("share", share, "multidevs=remap"),
         *("-device", "virtio-rng-pci", "-device", "virtio-serial-pci", "-chardev", "file,id=out,path=/dev/stdout"),

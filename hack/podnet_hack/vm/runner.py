@@ -19,6 +19,8 @@ from podnet_hack.vm import initramfs, machine
 
 SHARE = paths.BUILD / "vm"
 """The one directory that the VM may write; it has the same path on both sides."""
+CONSOLE = "console.log"
+"""What the VM's kernel says, and QEMU itself."""
 INSIDE = "PODNET_VM"
 """Environment variable that is set in the VM."""
 DEADLINE = 480.0
@@ -42,7 +44,7 @@ def run(argv: Sequence[str], *, deadline: float = DEADLINE, env: Mapping[str, st
 
 def _prepare(made: machine.Machine, argv: Sequence[str], env: Mapping[str, str]) -> None:
     SHARE.mkdir(parents=True, exist_ok=True)
-    for name in ("status", "console.log"):
+    for name in ("status", CONSOLE):
         (SHARE / name).unlink(missing_ok=True)
     (SHARE / "start.sh").write_text(_script(argv, env))
     settings = {"SHARE": str(SHARE), "MODULES": str(made.modules)}
@@ -69,9 +71,10 @@ sleep 60
 
 
 def _boot(made: machine.Machine, deadline: float) -> None:
-    qemu = machine.arguments(made, SHARE / "initramfs.gz", SHARE)
+    qemu = machine.arguments(made, SHARE / "initramfs.gz", SHARE, SHARE / CONSOLE)
     command = ["setpriv", "--pdeathsig", "KILL", *qemu]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as vm:
+    log = (SHARE / CONSOLE).open("ab")
+    with log, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log) as vm:
         late = threading.Event()
 
         def end() -> None:
@@ -107,6 +110,6 @@ def _status() -> int:
 
 def _console() -> str:
     with contextlib.suppress(FileNotFoundError):
-        lines = (SHARE / "console.log").read_text(errors="replace").splitlines()
+        lines = (SHARE / CONSOLE).read_text(errors="replace").splitlines()
         return "; its console ends with\n" + "\n".join(lines[-20:])
     return ""

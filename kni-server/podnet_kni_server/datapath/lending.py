@@ -51,8 +51,8 @@ def _functions(node: Node, link: NodeLink, present: Sequence[Device]) -> tuple[i
     found = next((one for one in present if one.name == link.name), None)
     if found is None:
         raise devices.missing(f"the uplink {link.name}", "the node has no such interface")
-    if not found.seen.up:
-        raise DatapathError(f"cannot use the uplink {link.name}: it is down", reasons.UPLINK_DOWN)
+    if not found.seen.running:
+        raise DatapathError(f"cannot use the uplink {link.name}: it is down or has no carrier", reasons.UPLINK_DOWN)
     virtual = physical.functions_of(link.name)
     if not virtual:
         raise devices.missing(f"the uplink {link.name}", "it has no virtual functions: see sriov_numvfs in sysfs")

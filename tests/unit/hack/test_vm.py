@@ -1,7 +1,9 @@
 """The VM's first file system and its verdict; that it boots is shown by `make vm`."""
 
 import gzip
+import os
 import pathlib
+import platform
 
 import pytest
 from podnet_hack import errors
@@ -64,3 +66,16 @@ def test_a_test_that_ran_nowhere_fails_the_job() -> None:
     assert suite.judge(["a", "b"], ["b", "a"]) == 0
     with pytest.raises(errors.HackError, match=r"ran nowhere:\nb$"):
         suite.judge(["a", "b"], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("ci", "fits", "status"), [("true", True, 1), ("true", False, 0), ("", True, 0), ("", False, 0)]
+)
+def test_a_job_that_is_skipped_says_why_and_fails_where_it_could_have_run(
+    ci: str, fits: bool, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64" if fits else "riscv64")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert suite.run() == status
+    assert capsys.readouterr().out.startswith("vm: skipped: needs " + ("root" if fits else "Linux on x86-64"))

@@ -118,6 +118,9 @@ def _choose(node: Node, detail: SriovDetail, present: Sequence[Device]) -> Virtu
 
 
 def _candidates(detail: SriovDetail) -> list[Virtual]:
+    if not (detail.device_id or detail.resource or detail.uplink):
+        text = "its network has neither uplink nor resource, so its attachment must have a deviceID"
+        raise DatapathError(f"cannot choose a virtual function for Pod {detail.pod}: {text}")
     if not (detail.device_id or detail.resource):
         return physical.functions_of(detail.uplink)
     return [_function(detail, address) for address in ([detail.device_id] if detail.device_id else detail.devices)]
