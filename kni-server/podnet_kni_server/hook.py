@@ -31,6 +31,7 @@ class Files(Protocol):
     """Where the host keeps what the containers of a sandbox see."""
 
     def directory(self, sandbox: str) -> Path: ...
+    def show(self, record: Record) -> None: ...
     def tidy(self, known: Collection[str]) -> None: ...
 
 
@@ -80,7 +81,13 @@ class Hook:
         """The gate: attach what is missing, else deny the container; then show it the Pod's networks."""
         await self._attach(pod)
         record = self._core.record(pod.id)
-        return self._shown(record, container) if record else types.Adjustment()
+        if record is None:
+            return types.Adjustment()
+        try:
+            self._files.show(record)
+        except PodnetError as error:
+            raise errors.HookRefused(str(error)) from error
+        return self._shown(record, container)
 
     def _shown(self, record: Record, container: types.Container) -> types.Adjustment:
         """What the user set stays as it is."""

@@ -23,6 +23,7 @@ from podnet_kni_server import status
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.interface import Datapath
 from podnet_kni_server.datapath.model import Observed
+from podnet_kni_server.errors import CheckpointError
 from podnet_kni_server.records import Record, Sandbox
 
 log = logging.getLogger(__name__)
@@ -60,16 +61,29 @@ class Publisher:
 
     def attached(self, record: Record) -> None:
         """Core hook: ``record`` is attached. The file is there when this returns; the API learns later."""
-        self._show(record)
+        self._try_show(record)
         self._said.pop(record.uid, None)
         self._put(record.uid, lambda: self._attached(record))
 
-    def _show(self, record: Record) -> None:
+    def _try_show(self, record: Record) -> None:
+        """A full disk must not undo an attach; the next container asks again (``show``)."""
+        try:
+            self.show(record)
+        except CheckpointError as error:
+            log.error("%s", error)
+
+    def show(self, record: Record) -> None:
+        """Have the file as ``record`` says. Raises CheckpointError."""
         place = self.directory(record.sandbox)
-        place.mkdir(mode=0o755, parents=True, exist_ok=True)
-        text, temporary = status.file(record), place / ".networks.json"
-        temporary.write_bytes(text)
-        os.replace(temporary, place / FILE)
+        try:
+            place.mkdir(mode=0o755, parents=True, exist_ok=True)
+            temporary = place / ".networks.json"
+            temporary.write_bytes(status.file(record))
+            os.replace(temporary, place / FILE)
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot write the networks of Pod {record.pod} for its containers: {error}"
+            ) from error
 
     def tidy(self, known: Collection[str]) -> None:
         """Drop what a killed server left of sandboxes that are not ``known`` any more."""
@@ -79,7 +93,7 @@ class Publisher:
 
     def partly(self, record: Record, error: PodnetError) -> None:
         """A change of a running Pod's list could not be carried out whole: ``record`` is what it has meanwhile."""
-        self._show(record)
+        self._try_show(record)
         reason = getattr(error, "reason", reasons.NETWORK_CHANGE_FAILED)
         if self._said.get(record.uid) != str(error):
             self._said[record.uid] = str(error)

@@ -150,8 +150,9 @@ def environment(record: Record) -> dict[str, str]:
     <NAME> is the interface's in capitals with ``_`` for what a variable's name cannot have. Variables are as they
     were when the container was made: what changes on a running Pod is in the file alone.
     """
-    found = {"PODNET_INTERFACES": " ".join(interface.link.name for interface in record.interfaces)}
-    for interface in record.interfaces:
+    whole = [interface for interface in record.interfaces if interface.state is State.ATTACHED]
+    found = {"PODNET_INTERFACES": " ".join(interface.link.name for interface in whole)}
+    for interface in whole:
         prefix = "PODNET_" + re.sub(r"[^A-Z0-9]", "_", interface.link.name.upper())
         for key, value in _variables(interface).items():
             found.setdefault(f"{prefix}_{key}", value)

@@ -13,6 +13,7 @@ from podnet_api import names
 from podnet_kni_server import hook, publish, status
 from podnet_kni_server.attach import Hooks
 from podnet_kni_server.datapath.fake import FakeDatapath
+from podnet_kni_server.errors import CheckpointError
 from podnet_kni_server.nri import errors, types
 from podnet_kni_server.records import Record, Sandbox
 from podnet_tests.kni_world import World, network_config
@@ -27,9 +28,14 @@ class Files:
 
     def __init__(self) -> None:
         self.kept: Collection[str] | None = None
+        self.full = False
 
     def directory(self, sandbox: str) -> Path:
         return Path("/run/kni/status") / sandbox
+
+    def show(self, record: Record) -> None:
+        if self.full:
+            raise CheckpointError("cannot write: No space left on device")
 
     def tidy(self, known: Collection[str]) -> None:
         self.kept = known
@@ -60,6 +66,16 @@ async def test_a_container_sees_its_networks(world: World) -> None:
         "PODNET_NET1_GATEWAY4": "10.1.0.1",
         "PODNET_NET1_MTU": "1450",
     }, "what the user set stays"
+
+
+async def test_a_container_that_could_not_see_its_networks_does_not_start(world: World) -> None:
+    files = Files()
+    made = hook.Hook(world.core, files)
+    files.full = True
+    with pytest.raises(errors.HookRefused, match="No space left"):
+        await made.create_container(pod(**ANNOTATED), CONTAINER)
+    files.full = False
+    assert (await made.create_container(pod(**ANNOTATED), CONTAINER)).mounts
 
 
 async def test_a_mount_of_the_users_own_stays(world: World) -> None:
@@ -137,7 +153,13 @@ async def test_a_sandbox_without_a_namespace_is_gone(world: World) -> None:
     assert world.nothing_left()
 
 
-async def test_a_file_that_changes_is_seen_in_the_same_directory(world: World, tmp_path: Path) -> None:
+def refuse(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+async def test_a_file_that_changes_is_seen_in_the_same_directory(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = tmp_path / "status"
     publisher = publish.Publisher(None, FakeDatapath(), shown, str, lambda *_: None)  # type: ignore[arg-type]
     world.core._hooks = Hooks(attached=publisher.attached, forgotten=publisher.forgotten)
@@ -151,6 +173,11 @@ async def test_a_file_that_changes_is_seen_in_the_same_directory(world: World, t
     assert [path.name for path in place.iterdir()] == ["networks.json"]
     assert place.stat().st_ino == before
     assert json.loads((place / "networks.json").read_text()) == status.networks(record)
+    monkeypatch.setattr("os.replace", refuse)
+    publisher.attached(record)  # a full disk undoes no attach
+    with pytest.raises(CheckpointError, match="cannot write the networks of Pod ns/p"):
+        publisher.show(record)
+    monkeypatch.undo()
     (shown / "stray").mkdir()
     publisher.tidy({"s1"})
     await made.stop_pod_sandbox(pod(**ANNOTATED))
