@@ -164,10 +164,10 @@ class NodeAgent:
     async def publish(self) -> None:
         """Write NodeNetwork, labels and resources where they differ from what is there."""
         await self._write_labels()
-        await self._resources.write(self._objects.nodes.get(self._objects.node), self.entries)
         if self._published != self.entries:
             await self._write_status()
             self._published = list(self.entries)
+        await self._resources.write(self._objects.nodes.get(self._objects.node), self.entries)
 
     async def _write_status(self) -> None:
         body = {
