@@ -86,7 +86,7 @@ class Args(msgspec.Struct, frozen=True, rename="pascal"):
 
     def says(self, names: bytes) -> bool:
         """Whether the request is about exactly these names, in this order."""
-        return self.nodes is None and bytes(self.node_names) == names
+        return self.nodes is None and names != b"null" and bytes(self.node_names) == names
 
 
 @dataclass(frozen=True)
