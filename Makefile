@@ -21,7 +21,7 @@ PYTEST := $(RUN) pytest
 ROOMS := api kni-server scheduler-extender compat tests hack
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint generate unit nri apiserver scheduler netns vm e2e test bench bench-proxy bench-scheduler soak-proxy chaos fuzz image cluster-up cluster-down demo demo-down
+.PHONY: help setup lint generate unit nri apiserver scheduler netns vm e2e test conformance bench bench-controller bench-proxy bench-scheduler soak-proxy chaos fuzz image cluster-up cluster-down demo demo-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ e2e: setup ## tests in a real cluster of their own (KEEP=1 leaves it up)
 test: setup ## all of these, and one summary
 	@$(HACK).parts lint unit nri apiserver scheduler netns vm e2e
 
+conformance: setup ## what KEP-3698 promises, on the cluster of $$KUBECONFIG (CONFORMANCE="--image podnet.local/test:dev")
+	$(PYTEST) tests/conformance --junitxml=build/conformance/junit.xml $(CONFORMANCE)
+
 bench: setup ## measurements against the kernel floor (root), written to build/bench.json
 	$(HACK).packages cc ip nft
 	$(RUN) python tests/benchmark/run.py
@@ -78,6 +81,9 @@ bench-proxy: setup ## what podnet-proxy costs who reads (BENCH="--pods 5000"), t
 
 soak-proxy: setup ## a watch of 30 minutes and 5,000 Pods through podnet-proxy
 	PODNET_WATCH_PODS=5000 PODNET_WATCH_SECONDS=1800 $(PYTEST) tests/apiserver/test_proxy_watch.py
+
+bench-controller: setup ## podnet-controller before 1,000 networks and 20,000 Pods, to build/bench-controller.json
+	$(RUN) python tests/benchmark/controller.py $(BENCH)
 
 bench-scheduler: setup ## what the extender costs kube-scheduler (BENCH="--nodes 5000"), to build/bench-scheduler.json
 	$(RUN) python tests/benchmark/scheduler/run.py $(BENCH)

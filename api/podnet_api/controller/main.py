@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run until SIGTERM."""
     arguments = _arguments(argv)
     logging.basicConfig(level=arguments.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("kopf.objects", "aiohttp.access"):  # a line per event and object, and one per probe
+    for noisy in ("kopf.objects", "aiohttp.access", "leaderelection"):  # a line per event, per probe, per renewal
         logging.getLogger(noisy).setLevel(logging.WARNING)
     if arguments.kubeconfig:
         os.environ["KUBECONFIG"] = arguments.kubeconfig  # kopf reads it there

@@ -1,0 +1,71 @@
+"""Requirement, shown or not, and how: as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import ModuleType
+
+import pytest
+from podnet_hack import paths
+
+REQUIREMENTS = range(1, 26)
+STORIES = range(1, 11)
+OUTPUT = paths.CHECKOUT / "build" / "conformance" / "report.md"
+
+ELSEWHERE = {
+    "requirement 19": "optional; needs the second hook: tests/e2e/test_cni_shim.py",
+    "requirement 20": "optional; not implemented: the Kubernetes API is reached over the default network",
+    "requirement 21": "optional; not implemented: the Kubernetes API reaches Pods over the default network",
+    "requirement 22": "optional; not implemented: Services and NetworkPolicy on further networks",
+    "user story 2": "needs a device with virtual functions: tests/vm/test_sriov.py",
+    "user story 9": "needs a router that advertises: tests/e2e/test_check.py",
+    "user story 10": "needs a measurement of rates: tests/netns/test_extras.py",
+}
+"""What a conformance run cannot show on any cluster, and where it is shown, or that it is not."""
+
+
+@dataclass
+class Result:
+    """One promise: its sentence, what of the KEP it shows, and what became of it."""
+
+    sentence: str
+    shows: tuple[str, ...]
+    failed: bool = False
+    skipped: str = ""
+
+    def learn(self, made: pytest.TestReport) -> None:
+        """A part of the test has ended."""
+        self.failed = self.failed or made.failed
+        if made.skipped:
+            self.skipped = str(made.longrepr[2]) if isinstance(made.longrepr, tuple) else str(made.longrepr)
+
+    @property
+    def word(self) -> str:
+        """Shown, FAILED or skipped."""
+        return "FAILED" if self.failed else "skipped" if self.skipped else "shown"
+
+
+def of_module(module: ModuleType) -> Result:
+    """The promise of a test module: its docstring, REQUIREMENTS and STORIES."""
+    numbers = [f"requirement {n}" for n in getattr(module, "REQUIREMENTS", ())]
+    numbers += [f"user story {n}" for n in getattr(module, "STORIES", ())]
+    return Result(str(module.__doc__).split("\n")[0], tuple(numbers))
+
+
+def write(results: Iterable[Result]) -> str:
+    """Write the report and answer the table."""
+    found = list(results)
+    every = [f"requirement {n}" for n in REQUIREMENTS] + [f"user story {n}" for n in STORIES]
+    rows = [row for name in every for row in _rows(name, found)]
+    rows += [("", one.word, one.sentence) for one in found if not one.shows]
+    head = "| KEP-3698 | | how |\n|---|---|---|\n"
+    table = head + "\n".join(f"| {name} | {word} | {how} |" for name, word, how in rows)
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(f"# Conformance with KEP-3698\n\n{table}\n")
+    return table
+
+
+def _rows(name: str, results: list[Result]) -> list[tuple[str, str, str]]:
+    shown = [(name, one.word, one.sentence) for one in results if name in one.shows]
+    return shown or [(name, "not shown here", ELSEWHERE.get(name, "not run"))]
