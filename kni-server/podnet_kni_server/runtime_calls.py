@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
-from aiohttp import web
 from podnet_api import networks
 from podnet_api.errors import PodnetError
 
@@ -27,7 +25,6 @@ from podnet_kni_server.cni.executor import VALID_ATTACHMENTS, Executor
 from podnet_kni_server.cni.request import Pod, Request
 from podnet_kni_server.records import InterfaceRecord, Record, Sandbox
 
-log = logging.getLogger(__name__)
 Annotations = Callable[[str, str, str], Mapping[str, str] | None]
 """From namespace, name and uid of a Pod to its annotations, as far as they are known."""
 
@@ -216,42 +213,3 @@ def as_result(interface: InterfaceRecord, netns: str) -> result.Result:
         ),
         dns=result.Dns(nameservers=tuple(interface.nameservers), search=tuple(interface.search)),
     )
-
-
-class Listener:
-    """The HTTP server on the unix socket; its directory is closed to all but root."""
-
-    def __init__(self, socket: Path, calls: RuntimeCalls) -> None:
-        self._socket = socket
-        self._calls = calls
-        app = web.Application(client_max_size=1 << 20)
-        app.router.add_post("/cni", self._call)
-        self._runner = web.AppRunner(app, access_log=None)
-
-    async def start(self) -> None:
-        """Listen."""
-        self._socket.unlink(missing_ok=True)
-        await self._runner.setup()
-        await web.UnixSite(self._runner, str(self._socket)).start()
-        self._socket.chmod(0o600)
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        await self._runner.cleanup()
-        self._socket.unlink(missing_ok=True)
-
-    async def _call(self, request: web.Request) -> web.Response:
-        try:
-            call = msgspec.json.decode(await request.read(), type=Call)
-            answer = await self._calls.answer(call)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            return _refusal(f"cannot read the call: {error}", Code.DECODING_FAILURE)
-        except PodnetError as error:
-            log.warning("CNI %s of sandbox %s: %s", call.command, call.container, error)
-            return _refusal(str(error), getattr(error, "code", 0) or Code.PLUGIN)
-        return web.Response(body=b"" if answer is None else msgspec.json.encode(answer))
-
-
-def _refusal(message: str, code: int) -> web.Response:
-    body = msgspec.json.encode({"code": int(code), "msg": message})
-    return web.Response(status=500, body=body, content_type="application/json")

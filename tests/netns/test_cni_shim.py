@@ -20,7 +20,8 @@ from podnet_kni_server.cni import default
 from podnet_kni_server.cni.exec import Runner
 from podnet_kni_server.cni.executor import Executor
 from podnet_kni_server.datapath.kernel import KernelDatapath
-from podnet_kni_server.runtime_calls import Listener, RuntimeCalls
+from podnet_kni_server.runtime_calls import RuntimeCalls
+from podnet_kni_server.second_hook import Listener
 from podnet_tests import kni_world
 from podnet_tests.cni import Node
 

@@ -68,7 +68,7 @@ class Executor:
                     message = f"cannot attach to CNI network {network.name}: {chain} did not do what CNI_ARGS asked for"
                     raise PluginError(f"{message}: {lost}", plugin=chain)
                 self._cache.put(_with_result(entry, made))
-            except Exception:
+            except Exception:  # whatever it was: plugins have been called
                 await self._roll_back(entry)
                 raise
         return Added(network, made, tuple(carried.values()))

@@ -11,7 +11,8 @@ import pytest
 from podnet_hack import shim
 from podnet_kni_server.cni.errors import Code, PluginError, TryLaterError
 from podnet_kni_server.cni.exec import Runner
-from podnet_kni_server.runtime_calls import Call, Listener, RuntimeCalls
+from podnet_kni_server.runtime_calls import Call, RuntimeCalls
+from podnet_kni_server.second_hook import Listener
 
 pytestmark = [pytest.mark.needs("go"), pytest.mark.skipif(shutil.which("go") is None, reason="needs the program go")]
 
