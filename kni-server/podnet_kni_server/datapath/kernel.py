@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import TypeVar
 
@@ -37,6 +38,9 @@ from podnet_kni_server.datapath.worker import Pod, Worker
 
 T = TypeVar("T")
 
+_ASK_SECONDS = 60.0
+"""Until kinds of links are tried again."""
+
 
 class KernelDatapath:
     """See interface.Datapath. `node_netns`: path of a namespace that plays the node; None: where we are. `lent`:
@@ -53,7 +57,8 @@ class KernelDatapath:
         self._node: attach.Node | None = None
         self._last: tuple[NodeLink, ...] = ()
         self._kinds: dict[str, str] = {}
-        """Asked of the kernel once: a kind that comes with a module loads with it."""
+        """Asked of the kernel once, and again while one that is needed is lacking: somebody may load a module."""
+        self._ask_again = 0.0
 
     def _channels(self) -> attach.Node:
         """The node's channels. Called in the thread: a socket belongs to the namespace it was made in."""
@@ -140,12 +145,18 @@ class KernelDatapath:
         return await self._worker.call(self._ensure_node, wanted)
 
     def _ensure_node(self, wanted: Sequence[NodeLink]) -> dict[str, NodeLinkState]:
-        if any(link.needs for link in wanted) and not self._kinds:
-            self._kinds = kinds.probe(self._worker)
+        self._ask_kinds({kind for link in wanted for kind in link.needs})
         self._last = tuple(wanted)
         channels = self._channels()
         others = [link for link in wanted if link.kind not in lending.KINDS]
         return node.ensure(channels.route, others, self._kinds) | lending.ensure(channels, wanted)
+
+    def _ask_kinds(self, needed: Collection[str]) -> None:
+        """Not each time: attaching waits meanwhile."""
+        lacking = not self._kinds or any(self._kinds.get(kind) for kind in needed)
+        if needed and lacking and time.monotonic() >= self._ask_again:
+            self._kinds = kinds.probe(self._worker)
+            self._ask_again = time.monotonic() + _ASK_SECONDS
 
     async def sweep(self, keep: Collection[str]) -> list[str]:
         """See interface.Datapath."""
