@@ -27,24 +27,30 @@ class SecondHook:
         self._configurations = configurations
         self._programs = programs
         self._socket = str(socket)
+        self._said = ""
 
     async def run(self) -> None:
         """Serve until cancelled; then the runtime is back with the cluster's own configuration."""
         await self._listener.start()
-        default.install(default.SHIM, self._programs)
-        there = False
         try:
             while True:
-                now = default.publish(self._configurations, self._socket)
-                if now != there:
-                    log.info(
-                        "the CNI configuration of podnet is %s", "there" if now else "withdrawn: it were the only one"
-                    )
-                there = now
+                self._offer()
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             default.uninstall(self._configurations, self._programs)
             await self._listener.stop()
+
+    def _offer(self) -> None:
+        """Have the shim and its configuration on the node. What cannot be written is said, and tried again: the
+        first hook goes on without."""
+        try:
+            default.install(default.SHIM, self._programs)
+            now = "there" if default.publish(self._configurations, self._socket) else "withdrawn: it were the only one"
+        except default.InstallError as error:
+            now = str(error)
+        if now != self._said:
+            log.info("the CNI configuration of podnet: %s", now)
+        self._said = now
 
 
 class Listener:

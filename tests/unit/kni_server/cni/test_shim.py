@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from podnet_hack import shim
+from podnet_kni_server.cni import default
 from podnet_kni_server.cni.errors import Code, PluginError, TryLaterError
 from podnet_kni_server.cni.exec import Runner
 from podnet_kni_server.runtime_calls import Call, RuntimeCalls
-from podnet_kni_server.second_hook import Listener
+from podnet_kni_server.second_hook import Listener, SecondHook
 
 pytestmark = [pytest.mark.needs("go"), pytest.mark.skipif(shutil.which("go") is None, reason="needs the program go")]
 
@@ -94,3 +95,23 @@ async def test_it_is_static(runner: Runner) -> None:
     )
     out, _ = await process.communicate()
     assert b"not a dynamic executable" in out or b"statically linked" in out
+
+
+async def test_the_hook_is_on_the_node_while_it_serves(
+    echo: Echo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configurations, programs = tmp_path / "net.d", tmp_path / "bin"
+    configurations.mkdir()
+    (configurations / "10-own.conf").write_text('{"cniVersion": "1.0.0", "name": "own", "type": "bridge"}')
+    monkeypatch.setattr(default, "SHIM", shim.build())
+    serving = asyncio.create_task(SecondHook(echo, configurations, programs, tmp_path / "other.sock").run())
+    while not (configurations / default.FILE).exists():
+        await asyncio.sleep(0.01)
+    given = json.loads((configurations / default.FILE).read_text())
+    assert given["plugins"][0]["socket"] == str(tmp_path / "other.sock")
+    assert (programs / shim.PROGRAM).exists()
+    serving.cancel()
+    await asyncio.wait([serving])
+    assert [path.name for path in configurations.iterdir()] == ["10-own.conf"]
+    assert list(programs.iterdir()) == []
+    assert not (tmp_path / "other.sock").exists()
