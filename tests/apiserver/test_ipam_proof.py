@@ -165,17 +165,18 @@ async def test_a_hundred_nodes(
 
 
 async def _kill_at_random(workers: list[Worker], directory: pathlib.Path) -> int:
-    """All churn; one after the other dies and comes back. How many did."""
+    """All churn; some die together and come back. How many did."""
     chance, kills, end = random.Random(1), 0, time.monotonic() + SECONDS
     for worker in workers:
         await worker.say("churn")
     while time.monotonic() < end:
-        worker = chance.choice(workers)
+        some = chance.sample(workers, 3)
         await asyncio.sleep(chance.random() * 0.5)
-        await worker.kill()
-        kills += 1
+        await asyncio.gather(*(worker.kill() for worker in some))
+        kills += len(some)
         assert not really_twice(directory)
-        await worker.start()
-        await worker.say("churn")
+        await asyncio.gather(*(worker.start() for worker in some))
+        for worker in some:
+            await worker.say("churn")
     assert kills
     return kills
