@@ -1,6 +1,6 @@
 """Makes links of kind bond: over links that the Pod has already."""
 
-from podnet_kni_server.datapath import attach, links, netlink, observe
+from podnet_kni_server.datapath import attach, guest, links, netlink, observe
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.makers import parts, upon
@@ -23,7 +23,7 @@ class Bond:
 
     def make(self, node: Node, pod: Pod, link: Link) -> int:
         """See Maker."""
-        detail = _detail(link)
+        link, detail = guest.chosen(link), _detail(link)
         own = upon.own_link(pod, link)
         found = parts.find(pod, link, detail.parts)
         if own is not None and self.fits(link, own, {}) and parts.hold(pod, own.index, detail.parts):

@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Callable
 
-from podnet_kni_server.datapath import attach, links, netlink, observe, prepare
+from podnet_kni_server.datapath import attach, guest, links, netlink, observe, prepare
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
 from podnet_kni_server.datapath.model import Link
@@ -20,6 +20,7 @@ class Upon:
 
     def make(self, node: Node, pod: Pod, link: Link) -> int:
         """See Maker."""
+        link = guest.chosen(link)
         try:
             lower = node.index_of(link.master)
         except OSError as error:
