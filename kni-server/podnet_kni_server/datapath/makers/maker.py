@@ -18,9 +18,10 @@ class Maker(Protocol):
         """Have the link in the Pod with its name, MAC address, MTU and what its kind asks for, and answer its
         index there, or 0 where the kernel has no such link (userspace).
 
-        Addresses, routes and setting it up are whole.py's, as far as they are not a guest's (guest.py). A link of that name that is there already and is
-        ours (observe.Seen.group is links.GROUP_POD, or the maker knows better) is corrected or made anew; one
-        that is not ours is an error. On failure nothing is left of what this call made.
+        Addresses, routes and setting it up are whole.py's, as far as they are not a guest's (guest.py). A link of
+        that name that is there already and is ours (observe.Seen.group is links.GROUP_POD, or the maker knows
+        better) is corrected or made anew; one that is not ours is an error. On failure nothing is left of what
+        this call made.
         """
         ...
 
