@@ -12,6 +12,7 @@ from netns import lab as labs
 from netns.dhcp_server import Server
 from netns.lab import Lab, Place, crosses
 from podnet_hack.localcluster import components
+from podnet_kni_server import status
 from podnet_kni_server.cni.attach import Plugins
 from podnet_kni_server.cni.errors import PluginError
 from podnet_kni_server.cni.exec import Runner
@@ -19,6 +20,7 @@ from podnet_kni_server.cni.executor import Executor
 from podnet_kni_server.composite import Composite
 from podnet_kni_server.datapath.model import Link, Observed
 from podnet_kni_server.details import DhcpRecord
+from podnet_tests import kni_world
 from podnet_tests.cni import Node
 
 pytestmark = [
@@ -97,6 +99,23 @@ async def test_lease_and_release(world: World) -> None:
     assert world.server.leases == {}
     assert world.executor.entries() == []
     assert "net1" not in world.pod.links()
+
+
+async def test_the_pods_status_has_the_address(world: World, tmp_path: Path) -> None:
+    whole = kni_world.World(tmp_path / "records", datapath=world.datapath)  # type: ignore[arg-type]
+    lan = kni_world.network_config("lan", bridge={"name": "br0"}, ipam={"dhcp": {}}, antiSpoof=False)
+    whole.add(lan)
+    record = await whole.core.attach(kni_world.sandbox("lan", netns=world.pod.path))
+    assert record is not None
+    (told,) = status.networks(record)
+    assert (told["observedAddresses"], told["gateways"]) == (["10.5.0.50/24"], ["10.5.0.1"])
+    assert status.npwg(record, str, None)[1]["ips"] == ["10.5.0.50"]
+    whole.restart()
+    again = await whole.core.attach(kni_world.sandbox("lan", netns=world.pod.path))
+    assert again == record
+    assert world.server.count("DISCOVER") == 1
+    await whole.core.detach(record.sandbox)
+    await world.server.wait("RELEASE")
 
 
 async def test_default_route_to_the_router_of_the_server(world: World) -> None:
