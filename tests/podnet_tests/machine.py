@@ -172,15 +172,19 @@ class Machine:
 
     async def run_pod(self, *networks: Any, name: str = "", uid: str = "") -> types.PodSandbox:
         """A sandbox with its namespace, through the hook. Raises what the plugin answers; it is gone then, unless the
-        plugin was lost: a runtime goes on without one that is gone."""
-        pod = self.sandbox(*networks, name=name, uid=uid)
-        assert self.plugin is not None
-        try:
-            await self.plugin.run_pod_sandbox(pod)
-        except (errors.StatusError, errors.NoAnswer):
-            self.vanish(pod.id)
-            raise
-        return pod
+        plugin was lost: a runtime goes on without one that is gone. What was late is tried again, as the kubelet does."""
+        for tries_left in (2, 1, 0):
+            pod = self.sandbox(*networks, name=name, uid=uid)
+            assert self.plugin is not None
+            try:
+                await self.plugin.run_pod_sandbox(pod)
+            except (errors.StatusError, errors.NoAnswer) as error:
+                self.vanish(pod.id)
+                if not tries_left or not str(error).endswith("in time"):
+                    raise
+            else:
+                return pod
+        raise AssertionError("not reached")
 
     def sandbox(self, *networks: Any, name: str = "", uid: str = "") -> types.PodSandbox:
         """A namespace, and what the runtime tells of it."""
