@@ -12,6 +12,7 @@ from netns import lab as labs
 from netns import reach
 from netns.lab import Lab, Place, crosses, route
 from podnet_hack.localcluster import components
+from podnet_kni_server import status
 from podnet_kni_server.cni.attach import Plugins
 from podnet_kni_server.cni.cache import Cache
 from podnet_kni_server.cni.errors import CniError, PluginError, RequestError
@@ -21,6 +22,7 @@ from podnet_kni_server.composite import Composite
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.model import PLUGINS_PREFIX, Link, NodeLink, Observed
 from podnet_kni_server.details import CniDetail, PortRecord, ShapingRecord
+from podnet_tests import kni_world
 from podnet_tests.cni import Node
 
 KEY = "net.ipv4.conf.IFNAME.arp_ignore"
@@ -372,6 +374,22 @@ async def test_a_plugin_without_an_interface_is_an_entry(world: World) -> None:
     assert (found.name, found.kind, found.addresses, found.mac) == ("net1", "cni", (), "")
     assert await world.attach(pod, wanted) == [found]
     await world.clean(pod, wanted)
+
+
+async def test_the_pods_status_has_what_the_plugins_gave(world: World, tmp_path: Path) -> None:
+    whole = kni_world.World(tmp_path / "records", datapath=world.datapath)  # type: ignore[arg-type]
+    text = config({"type": "bridge", "bridge": "br9", "isGateway": True, "ipam": world.ipam()}, {"type": "tuning"})
+    whole.add(kni_world.network_config("plugins", cni={"config": text}, ipam=None))
+    pod = world.pod()
+    record = await whole.core.attach(kni_world.sandbox("plugins", netns=pod.path))
+    assert record is not None
+    (told,) = status.networks(record)
+    assert (told["addresses"], told["gateways"], told["mtu"]) == (["10.7.0.2/24"], ["10.7.0.1"], 1500)
+    assert told["mac"] in pod.ip("link", "show", "net0")
+    whole.restart()
+    assert await whole.core.attach(kni_world.sandbox("plugins", netns=pod.path)) == record
+    await whole.core.detach(record.sandbox)
+    assert (world.cache.entries(), world.leases(), whole.core.records()) == ([], set(), [])
 
 
 async def test_the_namespace_must_be_there(world: World) -> None:
