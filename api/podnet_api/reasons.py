@@ -25,6 +25,7 @@ KERNEL_LACKS = "KernelLacks"
 DATAPATH_UNSUPPORTED = "DatapathUnsupported"
 SETUP_FAILED = "SetupFailed"
 NETWORK_NOT_READY = "NetworkNotReady"
+RUNTIME_HOOK_LOST = "RuntimeHookLost"
 
 # The Pod condition NetworksReady and the Events of a Pod.
 NETWORKS_ATTACHED = "NetworksAttached"
@@ -60,6 +61,7 @@ ADVICE: dict[str, str] = {
     DATAPATH_UNSUPPORTED: "use a datapath that this version of the KNI server has",
     SETUP_FAILED: "read the KNI server's log on the node; it tries again",
     NETWORK_NOT_READY: "look at the conditions of the PodNetwork",
+    RUNTIME_HOOK_LOST: "look at the KNI server and the container runtime of the node; it connects again by itself",
     ATTACH_FAILED: "read the message; the kubelet tries again",
     NETWORK_NOT_FOUND: "create the PodNetwork; the Pod starts then",
     NETWORK_DISABLED: "set spec.enabled of the PodNetwork to true; the Pod starts then",
@@ -68,6 +70,26 @@ ADVICE: dict[str, str] = {
     INVALID_NETWORKS: "correct the list of networks",
     NO_NODE_WITH_NETWORKS: "change the list, or make the networks ready on a common node",
     NO_ADDRESSES_LEFT: "enlarge the pool or remove a Pod; the Pod starts then",
+    NETWORK_DAMAGED: "read the message; if it stays, delete the Pod, which is attached anew when it starts again",
     NETWORK_CHANGE_FAILED: "read the message; the KNI server tries again",
     NO_ATTACHMENTS_LEFT: "raise capacity.attachments or remove a Pod; the Pod starts then",
 }
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Conditions of a PodNetwork or PodNetworkAttachment": (
+        READY, PARAMS_NOT_READY, ADMINISTRATIVELY_DISABLED, POD_NETWORK_NOT_READY, PARAMS_MISSING, PARAMS_NOT_FOUND,
+        PARAMS_UNSUPPORTED, PARAMS_INVALID, IN_USE, NOT_IN_USE, POOL_OVERLAP,
+    ),
+    "Entries of a NodeNetwork": (
+        READY, UPLINK_MISSING, UPLINK_DOWN, KERNEL_LACKS, DATAPATH_UNSUPPORTED, SETUP_FAILED, NETWORK_NOT_READY,
+        RUNTIME_HOOK_LOST,
+    ),
+    "The condition NetworksReady and the Events of a Pod": (
+        NETWORKS_ATTACHED, ATTACH_FAILED, NETWORK_NOT_FOUND, NETWORK_DISABLED, ATTACHMENT_NOT_FOUND, DUPLICATE_NETWORK,
+        INVALID_NETWORKS, NO_NODE_WITH_NETWORKS, NO_ADDRESSES_LEFT, NO_ATTACHMENTS_LEFT, NETWORKS_CHANGED,
+        NETWORK_CHANGE_FAILED, NETWORK_REPAIRED, NETWORK_DAMAGED,
+    ),
+}  # fmt: skip
+"""Where each word stands. docs/reasons.md is made from this."""
+GOOD = frozenset({READY, NETWORKS_ATTACHED, NETWORKS_CHANGED, NETWORK_REPAIRED, NOT_IN_USE})
+"""Words that ask nothing of anybody."""

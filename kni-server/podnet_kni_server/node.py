@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from podnet_api import core, kni, multinetwork, names, pools
+from podnet_api import core, kni, multinetwork, names, pools, reasons
 from podnet_api.errors import AlreadyExistsError, KubeError, NotFoundError
 from podnet_api.kube import Client
 from podnet_api.meta import ObjectMeta, OwnerReference
@@ -96,7 +96,7 @@ class NodeAgent:
     def _entry(self, network: multinetwork.PodNetwork, config: kni.NetworkConfig) -> kni.NodeNetworkEntry:
         made = node_status.entry(network, config, self.state(config), self._used, self._free, numa.of_interface)
         if self.hook_lost and made.ready:
-            return msgspec.structs.replace(made, ready=False, reason="RuntimeHookLost", message=self.hook_lost[:1024])
+            return msgspec.structs.replace(made, ready=False, reason=reasons.RUNTIME_HOOK_LOST, message=self.hook_lost[:1024])
         return made
 
     def _mine(self) -> Iterator[tuple[multinetwork.PodNetwork, kni.NetworkConfig]]:
