@@ -172,7 +172,7 @@ class Machine:
 
     async def run_pod(self, *networks: Any, name: str = "", uid: str = "") -> types.PodSandbox:
         """A sandbox with its namespace, through the hook. Raises what the plugin answers; it is gone then, unless the
-        plugin was lost: a runtime goes on without one that is gone. What was late is tried again, as the kubelet does."""
+        plugin was lost: a runtime goes on without one that is gone. What was late is tried again, as by the kubelet."""
         for tries_left in (2, 1, 0):
             pod = self.sandbox(*networks, name=name, uid=uid)
             assert self.plugin is not None
