@@ -44,6 +44,7 @@ NETWORKS_CHANGED = "NetworksChanged"
 NETWORK_CHANGE_FAILED = "NetworkChangeFailed"
 NETWORK_REPAIRED = "NetworkRepaired"
 NETWORK_DAMAGED = "NetworkDamaged"
+CAPABILITY_NOT_DECLARED = "CapabilityNotDeclared"
 
 ADVICE: dict[str, str] = {
     PARAMS_NOT_READY: "look at the condition ParamsReady of the same object",
@@ -70,6 +71,7 @@ ADVICE: dict[str, str] = {
     INVALID_NETWORKS: "correct the list of networks",
     NO_NODE_WITH_NETWORKS: "change the list, or make the networks ready on a common node",
     NO_ADDRESSES_LEFT: "enlarge the pool or remove a Pod; the Pod starts then",
+    CAPABILITY_NOT_DECLARED: "declare the capability in the CNI configuration, if its plugin has it",
     NETWORK_DAMAGED: "read the message; if it stays, delete the Pod, which is attached anew when it starts again",
     NETWORK_CHANGE_FAILED: "read the message; the KNI server tries again",
     NO_ATTACHMENTS_LEFT: "raise capacity.attachments or remove a Pod; the Pod starts then",

@@ -26,7 +26,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from podnet_api import core as kube_core
-from podnet_api import names, program
+from podnet_api import names, program, reasons
 from podnet_api.errors import KubeError
 from podnet_api.kube import Client, Credentials
 
@@ -36,11 +36,12 @@ from podnet_kni_server.check import Checker
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.cni import default
 from podnet_kni_server.cni import node as cni_node
+from podnet_kni_server.cni.request import Pod as PluginsPod
 from podnet_kni_server.composite import Composite
 from podnet_kni_server.datapath.kernel import KernelDatapath
 from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.errors import AttachError
-from podnet_kni_server.events import Events
+from podnet_kni_server.events import WARNING, Event, Events
 from podnet_kni_server.hook import Hook
 from podnet_kni_server.leases import Holder, Leases
 from podnet_kni_server.node import NodeAgent
@@ -153,6 +154,7 @@ class _Program:
             in_use=lambda: self._core.networks(),
         )
         self._events = Events(client, args.node_name)
+        self._cni.plugins.warned = self._warned
         self._core = attach.Core(
             view=self._objects,
             node=self._node,
@@ -245,6 +247,11 @@ class _Program:
     def _annotations(self, namespace: str, name: str, uid: str) -> Mapping[str, str] | None:
         pod = self._objects.pods.get(name, namespace)
         return pod.metadata.annotations if pod is not None and uid in {"", pod.metadata.uid} else None
+
+    def _warned(self, pod: PluginsPod, message: str) -> None:
+        """Plugins may not obey what a Pod asks of them."""
+        reason = reasons.CAPABILITY_NOT_DECLARED
+        self._events.say(Event(pod.namespace, pod.name, pod.uid, WARNING, reason, message), once=True)
 
     def _sandboxes(self) -> set[str]:
         return {record.sandbox for record in self._core.records()}

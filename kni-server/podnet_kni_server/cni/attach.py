@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from podnet_api import reasons
 
@@ -12,6 +12,7 @@ from podnet_kni_server.cni.dhcp import Dhcp
 from podnet_kni_server.cni.errors import CniError, Code
 from podnet_kni_server.cni.exec import Runner
 from podnet_kni_server.cni.executor import Executor
+from podnet_kni_server.cni.request import Pod
 from podnet_kni_server.cni.result import Result
 from podnet_kni_server.datapath import observe
 from podnet_kni_server.datapath.errors import DatapathError
@@ -34,6 +35,8 @@ class Plugins:
         self._executor = executor
         self._worker = Worker(node_netns)
         self.dhcp = Dhcp(executor, runner, self._worker, dhcp_socket)
+        self.warned: Callable[[Pod, str], None] = lambda pod, message: log.warning("Pod %s: %s", pod, message)
+        """Told of what a Pod asks for and its plugins do not declare."""
         self._checked: dict[tuple[str, str], float] = {}
         self._told: dict[NodeLink, tuple[float, NodeLinkState]] = {}
 
@@ -49,7 +52,7 @@ class Plugins:
         before = await self._worker.call(self._defaults, netns_path)
         added = await self._executor.add(ask.request(netns_path, link), detail.config, detail.network)
         for warning in added.warnings:
-            log.warning("Pod %s/%s, interface %s: %s", detail.namespace, detail.pod, link.name, warning)
+            self.warned(Pod(detail.sandbox, detail.namespace, detail.pod, detail.uid), f"{link.name}: {warning}")
         try:
             settled, taken = await self._worker.call(self._settle, netns_path, link, added.result, before)
         except DatapathError:
