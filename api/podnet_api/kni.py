@@ -153,7 +153,7 @@ class Routed(Model, frozen=True, kw_only=True):
 
     The Pod has its addresses without their subnet; the subnet, the network's routes and a default route lead
     through a link-local next hop, the node (whatever gateways the ranges and routes name). The node has a route to
-    each address. Frames from other IPv4 addresses are dropped by the node's reverse path filter."""
+    each address, and drops packets from any other source."""
 
     proxy: bool = False
     """Whether the node answers ARP and NDP for the Pods on the uplink. Else others need routes to the Pods."""

@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import os
 import pathlib
+import socket
 import stat
 import struct
 import time
@@ -16,7 +17,6 @@ import pytest
 from netns import lab as wire
 from netns.kinds_lab import HOP4, bond, routed, stage, tap, upon, vrf
 from netns.lab import Lab, Place, bridge, crosses, link, ready, route, sniffer
-from podnet_kni_server.datapath import announce
 from podnet_kni_server.datapath.model import Link, NodeLink
 from podnet_kni_server.details import BondDetail, Device, MacvtapDetail, PartRoute, RoutedDetail, Senders, VrfDetail
 
@@ -59,14 +59,30 @@ async def test_routed_out_of_the_node(lab: Lab) -> None:
     assert crosses(pod, on.far, "203.0.113.2")
     assert crosses(pod, on.far, "2001:db8::2")
     assert crosses(on.far, pod, "10.1.0.5")
-    pod.ip("addr", "add", "10.1.0.66/32", "dev", "net1")
-    with sniffer(on.far, "up0") as heard:
-        wire_mac = on.node.ip("-j", "link", "show", routed(5).host_name).split('"address":"')[1][:17]
-        frame = wire.ipv4("02:00:00:00:00:05", "10.1.0.66", MARK)
-        to_far = frame[14:30] + ip_address("203.0.113.2").packed + MARK
-        fixed = to_far[:10] + struct.pack("!H", announce.checksum(to_far[:10] + b"\0\0" + to_far[12:20])) + to_far[12:]
-        wire.send(pod, "net1", wire.mac(wire_mac) + frame[6:14] + fixed)
-        assert not heard(MARK, 0.3), "nobody sends from an address that is not routed there"
+
+
+async def test_nobody_sends_from_an_address_that_is_not_routed_to_him(lab: Lab) -> None:
+    on = await stage(lab)
+    _forward(on.node)
+    await ready(on.datapath, _router())
+    one, two = lab.place(), lab.place()
+    await on.datapath.attach(one.path, [routed(5)])
+    await on.datapath.attach(two.path, [routed(6)])
+    on.node.run(
+        "sysctl", "-q", "-w", "net.ipv4.conf.all.rp_filter=0", f"net.ipv4.conf.{routed(5).host_name}.rp_filter=0"
+    )
+    one.ip("addr", "add", "10.1.0.66/32", "dev", "net1")
+    one.ip("addr", "add", "fd00:1::66/128", "dev", "net1", "nodad")
+    for source, target, passes in (
+        ("10.1.0.5", "10.1.0.6", True), ("10.1.0.66", "10.1.0.6", False),
+        ("fd00:1::5", "fd00:1::6", True), ("fd00:1::66", "fd00:1::6", False),
+    ):  # fmt: skip
+        family = socket.AF_INET6 if ":" in source else socket.AF_INET
+        with sniffer(two, "net1") as heard, one.inside(lambda f=family: socket.socket(f, socket.SOCK_DGRAM)) as client:  # type: ignore[misc]
+            client.bind((source, 0))
+            for _ in range(3):
+                client.sendto(MARK, (target, 9))
+            assert heard(MARK, 2.0 if passes else 0.3) == passes, source
 
 
 @pytest.mark.parametrize("proxy", ["up0", ""])

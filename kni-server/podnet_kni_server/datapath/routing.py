@@ -1,16 +1,34 @@
-"""What the node needs to route for Pods: that it forwards, and that it answers for them on an uplink."""
+"""What the node needs to route for Pods: that it forwards, that nobody sends from an address that is not routed to him,
+and that it answers for them on an uplink."""
 
 from collections.abc import Collection
 
+from podnet_kni_server.datapath import spoof
 from podnet_kni_server.datapath.errors import DatapathError
+from podnet_kni_server.datapath.model import HOST_PREFIX
 from podnet_kni_server.datapath.worker import sysctl
 
+_TABLE = "podnet_routed"
+# A packet from a routed link passes only if the way back to its source leads over the same link. Ports of bridges are
+# no interfaces to these hooks. A node may probe for duplicates, and speaks NDP link-locally.
+RULESET = f"""
+table inet {_TABLE}
+delete table inet {_TABLE}
+table inet {_TABLE} {{
+  chain prerouting {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname "{HOST_PREFIX}*" ip6 saddr != {{ ::, fe80::/10 }} fib saddr . iif oif 0 drop
+    iifname "{HOST_PREFIX}*" meta protocol ip fib saddr . iif oif 0 drop
+  }}
+}}
+"""
 _FORWARD4 = "net/ipv4/ip_forward"
 _FORWARD6 = "net/ipv6/conf/all/forwarding"
 
 
 def install(versions: Collection[int], proxy: str) -> None:
     """Have the node forward these families, and answer on the interface `proxy`. Raises: DatapathError."""
+    spoof.nft(RULESET, "set up anti-spoofing of routed links")
     if 4 in versions:
         _set(_FORWARD4, "1")
     if 6 in versions:
