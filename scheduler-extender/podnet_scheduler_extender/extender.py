@@ -70,7 +70,8 @@ class Extender:
         for why, refused in verdict.by_refusal.items():
             (unresolvable if why.static else failed).update(dict.fromkeys(refused, why.text))
         answer = wire.answer(args, verdict.fitting, failed, unresolvable, whole=len(verdict.fitting) == len(nodes))
-        self._told = _Told(answer.names, Selection(verdict.chosen.flags, []), self.state.snapshot.index.generation)
+        told = verdict.asked or Selection(verdict.chosen.flags, [])
+        self._told = _Told(answer.names, told, self.state.snapshot.index.generation)
         return answer
 
     def _check_and_record(self, uid: str, resolution: Resolution, nodes: list[str]) -> Verdict:

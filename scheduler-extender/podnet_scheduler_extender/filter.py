@@ -16,7 +16,7 @@ from podnet_api import pools
 
 from podnet_scheduler_extender import lanes, refusals
 from podnet_scheduler_extender.demand import Demand, Need, Resolution
-from podnet_scheduler_extender.lanes import Chosen
+from podnet_scheduler_extender.lanes import Chosen, Selection
 from podnet_scheduler_extender.ledger import Claims, Ledger
 from podnet_scheduler_extender.refusals import Refusal
 from podnet_scheduler_extender.snapshot import Snapshot
@@ -38,6 +38,8 @@ class Verdict:
     by_refusal: dict[Refusal, list[str]]
     chosen: Chosen
     last: int = 0
+    asked: Selection | None = None
+    """The nodes that were asked about, where all of them fit."""
 
     @property
     def refused(self) -> dict[str, Refusal]:
@@ -56,7 +58,7 @@ def judge(resolution: Resolution, nodes: Collection[str], snapshot: Snapshot, le
     sieve = _Sieve(lanes.mask_of(asked.flags), snapshot, ledger)
     sieve.demand(resolution.demand)
     if not sieve.lost and not asked.unknown:
-        return Verdict(list(nodes), {}, Chosen(index, asked.flags), sieve.left & ~sieve.roomy)
+        return Verdict(list(nodes), {}, Chosen(index, asked.flags), sieve.left & ~sieve.roomy, asked)
     refused = {refusals.NOT_ON_NODE: asked.unknown} if asked.unknown else {}
     for why, lost in sieve.lost.items():
         refused[why] = index.names(lanes.flags_of(lost, len(index))) + refused.get(why, [])
@@ -76,7 +78,7 @@ def narrowed(verdict: Verdict, start: int) -> Verdict:
     index = verdict.chosen.index
     kept = lanes.some(verdict.last, most, start % len(index), len(index))
     flags = lanes.flags_of(lanes.mask_of(verdict.chosen.flags) & ~verdict.last | kept, len(index))
-    return replace(verdict, fitting=index.names(flags), chosen=Chosen(index, flags))
+    return replace(verdict, fitting=index.names(flags), chosen=Chosen(index, flags), asked=None)
 
 
 class _Sieve:

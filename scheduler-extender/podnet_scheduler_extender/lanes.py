@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, compress, islice, repeat
+from operator import itemgetter
 
 _BYTES = 4
 _TOP = 8 * _BYTES - 1
@@ -74,9 +75,12 @@ class Index:
                 flags[self._lanes[node]] = 0
             return Selection(bytes(flags), [])
         flags = bytearray(len(self._names) + 1)
-        for lane in map(self._lanes.get, nodes, repeat(len(self._names))):
+        found = list(map(self._lanes.get, nodes, repeat(len(self._names))))
+        for lane in found:
             flags[lane] = 1
-        return Selection(bytes(flags[:-1]), [node for node in nodes if node not in self._lanes] if flags[-1] else [])
+        if flags[-1]:
+            return Selection(bytes(flags[:-1]), [node for node in nodes if node not in self._lanes])
+        return Selection(bytes(flags[:-1]), [], list(nodes), found)
 
     def names(self, flags: bytes) -> list[str]:
         """The nodes of ``flags``, in the order of their lanes; ``""`` for one that is gone."""
@@ -90,10 +94,24 @@ class Index:
 
 @dataclass(frozen=True)
 class Selection:
-    """Some nodes as flags, and the names of those that have no lane."""
+    """Some nodes as flags, and the names of those that have no lane. Of few among many ``nodes`` and their
+    ``lanes``, too, in one order."""
 
     flags: bytes
     unknown: list[str]
+    nodes: list[str] | None = None
+    lanes: list[int] = field(default_factory=list)
+
+    def names(self, index: Index) -> list[str]:
+        """Those that have a lane."""
+        return self.nodes if self.nodes is not None else index.names(self.flags)
+
+    def of(self, numbers: Lanes) -> Iterable[int]:
+        """Their numbers, in the order of ``names``."""
+        if len(self.lanes) < 2:
+            return compress(numbers.column(), self.flags)
+        found: tuple[int, ...] = itemgetter(*self.lanes)(numbers.column())
+        return found
 
 
 @dataclass(frozen=True)
@@ -172,6 +190,7 @@ def at_least(left: int, right: int, count: int) -> int:
     return (((left | every << _TOP) - right) >> _TOP) & every
 
 
+@lru_cache(maxsize=128)
 def mask_of(flags: bytes) -> int:
     """Flags as a mask."""
     wide = bytearray(_BYTES * len(flags))

@@ -22,7 +22,6 @@ import functools
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import compress
 
 from podnet_scheduler_extender.demand import Demand, Need
 from podnet_scheduler_extender.lanes import Lanes, Selection
@@ -59,10 +58,10 @@ class Weights:
 def scores(demand: Demand, asked: Selection, snapshot: Snapshot, weights: Weights) -> tuple[list[str], list[int]]:
     """The nodes of ``asked``, in another order, and the score of each."""
     table = _table(demand, snapshot, weights)
-    columns = [compress(numbers.column(), asked.flags) for numbers in table.columns or [Lanes(snapshot.index)]]
+    columns = [asked.of(numbers) for numbers in table.columns or [Lanes(snapshot.index)]]
     points = list(map(table.__getitem__, zip(*columns, strict=True)))
     points += [table[(0,) * len(columns)]] * len(asked.unknown)
-    return snapshot.index.names(asked.flags) + asked.unknown, points
+    return asked.names(snapshot.index) + asked.unknown, points
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,9 @@ class Reckoned:
 def reckoned(demand: Demand, asked: Selection, snapshot: Snapshot, weights: Weights) -> dict[str, Reckoned]:
     """The same with reasons, for people."""
     table = _table(demand, snapshot, weights)
-    columns = [compress(numbers.column(), asked.flags) for numbers in table.columns or [Lanes(snapshot.index)]]
+    columns = [asked.of(numbers) for numbers in table.columns or [Lanes(snapshot.index)]]
     found = [table.look(numbers) for numbers in zip(*columns, strict=True)]
-    return dict(zip(snapshot.index.names(asked.flags), found, strict=True))
+    return dict(zip(asked.names(snapshot.index), found, strict=True))
 
 
 def lead(nodes: list[str], points: list[int]) -> list[tuple[str, int]]:
