@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from podnet_api import kni, multinetwork, names, overlap, reasons, validation
+from podnet_api import kni, multinetwork, names, reasons, validation
 from podnet_api.faults import Fault
 from podnet_api.meta import Condition, condition, is_true
 
@@ -22,22 +22,19 @@ Attachment = Callable[[str, str], kni.AttachmentConfig | None]
 """Name and namespace -> AttachmentConfig, None when it does not exist."""
 
 
-def of_network(
-    network: multinetwork.PodNetwork, config: Config, configs: Iterable[kni.NetworkConfig] = ()
-) -> list[Condition]:
-    """The conditions of a PodNetwork; ``configs`` are all NetworkConfigs."""
+def of_network(network: multinetwork.PodNetwork, config: Config, overlaps: Sequence[str] = ()) -> list[Condition]:
+    """The conditions of a PodNetwork; ``overlaps`` say what its pool shares with others (overlap.of_config)."""
     if network.spec.provider != names.PROVIDER:
         return [_network_ready(network, network.status.conditions)]
     params = _network_params(network, config)
-    return [_network_ready(network, [params]), params, *_overlap(config(kni.config_name(network)), configs)]
+    return [_network_ready(network, [params]), params, *_overlap(overlaps)]
 
 
-def _overlap(config: kni.NetworkConfig | None, configs: Iterable[kni.NetworkConfig]) -> list[Condition]:
+def _overlap(overlaps: Sequence[str]) -> list[Condition]:
     """Pods may attach all the same: whether the networks meet is not for us to know."""
-    found = overlap.of_config(config, configs) if config else []
-    if not found:
+    if not overlaps:
         return []
-    message = f"{'; '.join(found)}; {reasons.ADVICE[reasons.POOL_OVERLAP]}"[:8192]
+    message = f"{'; '.join(overlaps)}; {reasons.ADVICE[reasons.POOL_OVERLAP]}"[:8192]
     return [Condition(type=multinetwork.POOL_OVERLAP, status="True", reason=reasons.POOL_OVERLAP, message=message)]
 
 

@@ -38,7 +38,11 @@ def _watch(made: kopf.OperatorRegistry, kind: type[Item], store: Store, queue: Q
         item = _decode(kind, body)
         if type == "DELETED":
             store.drop(item)
-        for key in {key_of(item): None} | dict.fromkeys(touched(item, store)):
+        for key in (
+            key_of(item),
+            *touched(item, store),
+            *(rivals(item, store) if type in {"ADDED", "DELETED"} else ()),
+        ):
             queue.add(key)
 
     where = (place.group, place.version, place.plural)
@@ -51,13 +55,16 @@ def _decode(kind: type[Item], body: kopf.Body) -> Item:
 
 
 def touched(item: Item, store: Store) -> list[Key]:
-    """Keys of the objects whose state depends on ``item``: those it names, those that name it, and those whose
-    pool gives the same addresses."""
-    found = [*references(item), *store.users(key_of(item))]
-    if isinstance(item, kni.NetworkConfig):
-        for other in overlap.overlapping(item, store.all(kni.NetworkConfig)):
-            found += store.users(key_of(other))
-    return found
+    """Keys of the objects whose state depends on ``item``: those it names, and those that name it."""
+    return [*references(item), *store.users(key_of(item))]
+
+
+def rivals(item: Item, store: Store) -> list[Key]:
+    """Keys of the networks whose pool gives the same addresses as that of ``item``, which came or went."""
+    if not isinstance(item, kni.NetworkConfig):
+        return []
+    others = overlap.overlapping(item, store.all(kni.NetworkConfig))
+    return [key for other in others for key in store.users(key_of(other))]
 
 
 async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:

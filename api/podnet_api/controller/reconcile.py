@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from podnet_api import core, kni, multinetwork, names
+from podnet_api import core, kni, multinetwork, names, overlap
 from podnet_api.controller import conditions, usage
 from podnet_api.controller.store import Item, Key, Store, key_of
 from podnet_api.errors import AlreadyExistsError, KubeError, NotFoundError
@@ -41,6 +41,7 @@ class Reconciler:
         self._pods = pods
         self._keep_default = keep_default
         self._told: dict[str, str] = {}
+        self._overlaps: dict[str, tuple[int, list[str]]] = {}
 
     async def look(self, key: Key) -> None:
         """Bring the object of ``key`` into order. Raises KubeError: to be tried again."""
@@ -72,13 +73,23 @@ class Reconciler:
             return
         await self._set_finalizer(item, present=not _is_default(item))
         if isinstance(item, Network):
-            configs = self._store.all(kni.NetworkConfig)
-            wanted = conditions.of_network(item, lambda n: self._store.get(kni.NetworkConfig, n), configs)
+            overlaps = self._overlaps_of(kni.config_name(item))
+            wanted = conditions.of_network(item, lambda n: self._store.get(kni.NetworkConfig, n), overlaps)
             await self._report(item, [*wanted, self._in_use(item)])
         elif isinstance(item, Attachment):
             network = self._store.get(Network, item.spec.pod_network_name)
             wanted = conditions.of_attachment(item, network, lambda n, ns: self._store.get(kni.AttachmentConfig, n, ns))
             await self._report(item, [*wanted, self._in_use(item)])
+
+    def _overlaps_of(self, name: str) -> list[str]:
+        """Worked out anew only when NetworkConfigs have come or gone."""
+        changes = self._store.changes(kni.NetworkConfig)
+        known = self._overlaps.get(name)
+        if known is None or known[0] != changes:
+            config = self._store.get(kni.NetworkConfig, name)
+            found = overlap.of_config(config, self._store.all(kni.NetworkConfig)) if config else []
+            known = self._overlaps[name] = (changes, found)
+        return known[1]
 
     def _in_use(self, item: Item) -> Condition:
         used = next(usage.users(key_of(item), self._store, self._pods), None)

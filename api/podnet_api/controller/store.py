@@ -51,6 +51,11 @@ class Store:
     def __init__(self) -> None:
         self._items: dict[type[Any], dict[tuple[str, str], Item]] = {kind: {} for kind in KINDS}
         self._users: dict[Key, dict[Key, None]] = {}
+        self._changes: dict[type[Any], int] = dict.fromkeys(KINDS, 0)
+
+    def changes(self, kind: type[Item]) -> int:
+        """A number that grows when an object of a kind comes, goes, or gets another spec."""
+        return self._changes[kind]
 
     def get(self, kind: type[T], name: str, namespace: str = "") -> T | None:
         """The object, or None."""
@@ -72,6 +77,7 @@ class Store:
         if old is None or old.metadata.uid != item.metadata.uid or _version(old) <= _version(item):
             if old is not None:
                 self._unlink(old)
+            self._changes[key[0]] += old is None or old.spec != item.spec
             self._items[key[0]][key[1:]] = item
             for named in references(item):
                 self._users.setdefault(named, {})[key] = None
@@ -82,6 +88,7 @@ class Store:
         old = self._items[key[0]].get(key[1:])
         if old is not None and old.metadata.uid == item.metadata.uid:
             self._unlink(old)
+            self._changes[key[0]] += 1
             del self._items[key[0]][key[1:]]
 
     def _unlink(self, item: Item) -> None:
