@@ -72,9 +72,20 @@ test: setup ## all of these, and one summary
 conformance: setup ## what KEP-3698 promises, on the cluster of $$KUBECONFIG (CONFORMANCE="--image podnet.local/test:dev")
 	$(PYTEST) tests/conformance --junitxml=build/conformance/junit.xml $(CONFORMANCE)
 
-bench: setup ## measurements against the kernel floor (root), written to build/bench.json
+bench: setup ## measurements against the kernel floor (root), written to build/bench.json and build/bench.md
 	$(HACK).packages cc ip nft
 	$(RUN) python tests/benchmark/run.py
+	$(RUN) python tests/benchmark/datapaths.py
+	@$(RUN) python tests/benchmark/report.py
+
+bench-node: setup ## 1,000 sandboxes with three networks on one node through NRI (root), to build/bench-node.json
+	$(HACK).packages ip nft
+	$(RUN) python tests/benchmark/node.py $(BENCH)
+	@$(RUN) python tests/benchmark/report.py
+
+bench-cluster: setup ## what networks add to the start of a Pod on CLUSTER, which runs podnet, to build/bench-cluster.json
+	PODNET_CLUSTER=$(CLUSTER) $(RUN) python tests/benchmark/cluster.py $(BENCH)
+	@$(RUN) python tests/benchmark/report.py
 
 bench-proxy: setup ## what podnet-proxy costs who reads (BENCH="--pods 5000"), to build/bench.json
 	$(RUN) python tests/benchmark/proxy.py $(BENCH)

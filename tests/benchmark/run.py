@@ -140,7 +140,8 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _link(number: int, guarded: bool) -> Link:
+def link(number: int, guarded: bool) -> Link:
+    """A link on the bridge."""
     high, low = divmod(number % 60000 + 10, 250)
     return Link(
         kind="veth",
@@ -156,24 +157,28 @@ def _link(number: int, guarded: bool) -> Link:
     )
 
 
-def _floor_attach(floor: Floor, pod: str, link: Link) -> float:
+def floor_attach(floor: Floor, pod: str, link: Link) -> float:
+    """Milliseconds of the C program."""
     four, six = link.addresses
     words = (link.host_name, link.name, BRIDGE, link.mac, four, six, ROUTE, GATEWAY, int(link.anti_spoof))
     return floor.ask("attach", f"/run/netns/{pod}", *words)
 
 
-def _floor_detach(floor: Floor, link: Link) -> float:
+def floor_detach(floor: Floor, link: Link) -> float:
+    """Milliseconds of the C program."""
     four, six = link.addresses
     return floor.ask("detach", link.host_name, link.mac, four, six, int(link.anti_spoof))
 
 
-async def _ours_attach(datapath: KernelDatapath, pod: str, link: Link) -> float:
+async def ours_attach(datapath: KernelDatapath, pod: str, link: Link) -> float:
+    """Milliseconds, in the event loop."""
     begin = time.perf_counter()
     await datapath.attach(f"/run/netns/{pod}", [link])
     return (time.perf_counter() - begin) * 1e3
 
 
-async def _ours_detach(datapath: KernelDatapath, pod: str, link: Link) -> float:
+async def ours_detach(datapath: KernelDatapath, pod: str, link: Link) -> float:
+    """Milliseconds, in the event loop."""
     begin = time.perf_counter()
     await datapath.detach(f"/run/netns/{pod}", [link])
     return (time.perf_counter() - begin) * 1e3
@@ -185,8 +190,8 @@ class Round:
     def __init__(self, datapath: KernelDatapath, floor: Floor, number: int, burst: int, guarded: bool) -> None:
         self._datapath, self._floor, self._number = datapath, floor, number
         first = 2 * burst * number + 100
-        self._theirs = [(f"{FLOOR_POD}-{i}", _link(first + i, guarded)) for i in range(burst)]
-        self._ours = [(f"{OUR_POD}-{i}", _link(first + burst + i, guarded)) for i in range(burst)]
+        self._theirs = [(f"{FLOOR_POD}-{i}", link(first + i, guarded)) for i in range(burst)]
+        self._ours = [(f"{OUR_POD}-{i}", link(first + burst + i, guarded)) for i in range(burst)]
 
     @property
     def pods(self) -> list[str]:
@@ -196,18 +201,18 @@ class Round:
     async def attach(self) -> tuple[list[float], list[float]]:
         """Milliseconds of each attach: ours, and the floor's."""
         if self._number % 2:
-            floor = [_floor_attach(self._floor, *one) for one in self._theirs]
-            return [await _ours_attach(self._datapath, *one) for one in self._ours], floor
-        ours = [await _ours_attach(self._datapath, *one) for one in self._ours]
-        return ours, [_floor_attach(self._floor, *one) for one in self._theirs]
+            floor = [floor_attach(self._floor, *one) for one in self._theirs]
+            return [await ours_attach(self._datapath, *one) for one in self._ours], floor
+        ours = [await ours_attach(self._datapath, *one) for one in self._ours]
+        return ours, [floor_attach(self._floor, *one) for one in self._theirs]
 
     async def detach(self) -> tuple[list[float], list[float]]:
         """Milliseconds of each detach: ours, and the floor's."""
         if self._number % 4 < 2:
-            floor = [_floor_detach(self._floor, link) for _, link in self._theirs]
-            return [await _ours_detach(self._datapath, *one) for one in self._ours], floor
-        ours = [await _ours_detach(self._datapath, *one) for one in self._ours]
-        return ours, [_floor_detach(self._floor, link) for _, link in self._theirs]
+            floor = [floor_detach(self._floor, link) for _, link in self._theirs]
+            return [await ours_detach(self._datapath, *one) for one in self._ours], floor
+        ours = [await ours_detach(self._datapath, *one) for one in self._ours]
+        return ours, [floor_detach(self._floor, link) for _, link in self._theirs]
 
 
 async def measure(rounds: int, burst: int, guarded: bool) -> list[Row]:
