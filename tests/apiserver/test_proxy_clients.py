@@ -75,10 +75,10 @@ def running(program: pathlib.Path, *argv: str) -> Iterator[Lines]:
         process.wait()
 
 
-def until(lines: Lines, wanted: list[Any]) -> None:
-    """Reads lines until the wanted one has come."""
+def until(lines: Lines, *wanted: list[Any]) -> None:
+    """Reads lines until all that are wanted have come, in any order: informers run side by side."""
     seen: list[Any] = []
-    while not seen or seen[-1] != wanted:
+    while not all(one in seen for one in wanted):
         seen.append(lines())
         assert len(seen) < 200, seen
 
@@ -88,18 +88,15 @@ def test_informers_of_client_go(proxy: Any, apiserver: Any, informer: pathlib.Pa
     path = f"/api/v1/namespaces/{namespace}/pods"
     assert proxy.send("POST", path, pod("first")).code == 201
     with running(informer, str(proxy.kubeconfig), namespace) as lines:
-        first: set[str] = set()
-        while len(first) < 2 or "synced" not in "".join(first):
-            first.add(json.dumps(lines()))
-        assert json.dumps(["dynamic", "added", "first", BLUE]) in first or len(first) == 2
-        until(lines, ["updated"])
+        started = (["dynamic", "added", "first", BLUE], ["typed", "added", "first", TEXT], ["synced"], ["updated"])
+        until(lines, *started)
         kept = apiserver.send("GET", f"{path}/first").body
         assert kept["metadata"]["labels"] == {"by": "client-go"}
         assert kept["metadata"]["annotations"][KEY] == TEXT, "a typed client must not lose the list"
         assert proxy.send("POST", path, pod("second")).code == 201
-        seen = [lines() for _ in range(4)]
-        assert ["dynamic", "added", "second", BLUE] in seen
-        assert ["typed", "added", "second", TEXT] in seen
+        until(lines, ["dynamic", "added", "second", BLUE], ["typed", "added", "second", TEXT])
+        assert apiserver.send("DELETE", f"{path}/second").code == 200
+        until(lines, ["dynamic", "deleted", "second", BLUE], ["typed", "deleted", "second", TEXT])
 
 
 def test_the_python_client(proxy: Any, apiserver: Any, namespace: str) -> None:
