@@ -418,7 +418,8 @@ class Capacity(Model, frozen=True, kw_only=True):
 
 
 class Bandwidth(Model, frozen=True, kw_only=True):
-    """Limits in bits per second and bits."""
+    """Limits in bits per second and bits, held at the node's end of the link: of bridge, vxlan, vlan (mode bridge),
+    routed and tap. Without a burst: what 20 ms carry, at least 32 KiB."""
 
     ingress_rate: Rate = 0
     """Towards the Pod; 0: no limit."""
@@ -461,6 +462,13 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
         *(Rule(f"!has(self.userspace) || !has(self.{key}) || {empty}",
                f"{key} needs a link of the kernel, which userspace has not", "FieldValueForbidden", f".{key}")
           for key, empty in _ON_LINKS.items()),
+        Rule("!has(self.bandwidth) || has(self.bridge) || has(self.vxlan) || has(self.routed) || has(self.tap) || "
+             "has(self.userspace) || (has(self.vlan) && (!has(self.vlan.mode) || self.vlan.mode == 'bridge'))",
+             "bandwidth needs an end of the link on the node: bridge, vxlan, vlan (mode bridge), routed, tap",
+             "FieldValueForbidden", ".bandwidth"),
+        *(Rule(f"!has(self.cni) || !has(self.{key}) || {empty}", f"{key} is for the plugins of datapath cni to do",
+               "FieldValueForbidden", f".{key}")
+          for key, empty in _ON_LINKS.items() if key not in ("routes", "bandwidth")),
         *(Rule(f"!has(self.{d}) || !has(self.routes)", f"routes are the guest's affair with {d}",
                "FieldValueForbidden", ".routes") for d in GUESTS),
         Rule("has(self.ipam) == has(oldSelf.ipam) && (!has(self.ipam) || self.ipam == oldSelf.ipam)",
@@ -515,14 +523,15 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     routes: Annotated[list[Route], Meta(max_length=64)] = []
     """Routes in every Pod of the network."""
     dns: Dns | None = None
-    """Name servers of the network."""
+    """Name servers of the network: told in the Pod's status and in its networks.json. The Pod's resolv.conf stays
+    the cluster's; a Pod that wants these asks for them in its dnsConfig."""
     anti_spoof: Annotated[bool, Meta(extra={"shown": False})] = True
     """Whether the node drops frames from a Pod whose MAC or IP address is not the one it was given. Absent:
     true for the datapaths bridge, vxlan, vlan (mode bridge) and tap; no other datapath can do it, there true is
     refused."""
     policy_routing: bool = False
     """Whether the network has a routing table of its own in each Pod, so that answers leave where the question
-    came in."""
+    came in. Then ports of the node (portMappings) tell the Pod who asks; else the gateway stands in for them."""
     promiscuous: bool = False
     """Whether the Pods' interfaces receive every frame."""
     all_multicast: bool = False
@@ -530,7 +539,8 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     bandwidth: Bandwidth | None = None
     """Limits of each Pod's interface, unless its attachment has its own."""
     sysctls: Sysctls = {}
-    """Kernel parameters of the Pods' namespaces; ``IFNAME`` in a name stands for the Pod's interface."""
+    """Kernel parameters of the Pods' namespaces; ``IFNAME`` in a name stands for the Pod's interface. Nodes say which
+    are allowed (--allowed-sysctls). Those of a whole namespace stay as long as the Pod."""
     capacity: Capacity | None = None
     """How much of the network one node carries."""
 
@@ -558,7 +568,8 @@ class NetworkConfig(Model, frozen=True, kw_only=True):
 
 
 class PortMapping(Model, frozen=True, kw_only=True):
-    """A port of the node that leads to the Pod."""
+    """A port of the node that leads to the Pod, on a network in which the node has an address: bridge with gateway, or
+    routed. Not by the node's loopback addresses. A port that another Pod or a process of the node has is refused."""
 
     rules: ClassVar[tuple[Rule, ...]] = (_ip("hostIP"),)
 
