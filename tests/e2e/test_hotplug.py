@@ -84,6 +84,25 @@ def test_a_pod_that_had_none_and_one_that_loses_all(place: Place) -> None:
     eventually(lambda: "" if set(place.space.world.interfaces(pod)) == {"lo", "eth0"} else "still there", 20)
 
 
+def test_a_default_route_comes_and_goes_back(place: Place) -> None:
+    ranges = [{"cidr": "10.141.0.0/24", "gateway": "10.141.0.1"}]
+    out = place.space.network("out", bridge={"gateway": True}, on=[place.node], ipam={"ranges": ranges})
+    place.space.wait_on_nodes(out, [place.node])
+    pod, seen = place.pod("routed", place.blue), place.space.world
+
+    def default() -> str:
+        found = json.loads(seen.inside(pod, "ip", "-json", "route", "show", "default"))
+        return str(found[0]["gateway"]) if found else "nowhere"
+
+    before = default()
+    place.edit(pod, place.blue, {"podNetworkName": out, "isDefaultGW4": True})
+    eventually(lambda: place.has(pod, "net1", "net2"), 20)
+    assert default() == "10.141.0.1"
+    place.edit(pod, place.blue, out)
+    eventually(lambda: "" if default() == before else f"the default route leads to {default()}", 20)
+    eventually(lambda: place.has(pod, "net1", "net2"), 20)
+
+
 def test_addresses_come_and_go_in_place(place: Place) -> None:
     place.space.make(
         *objects.attachment("one", place.blue, addresses=["10.137.9.1"]),

@@ -1,0 +1,103 @@
+"""Hot-plug from the list to the real kernel: the core, the plan and the datapath together."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from netns.lab import Lab, Place, bridge, ready
+from podnet_kni_server import attach, plug
+from podnet_kni_server.checkpoint import Store
+from podnet_kni_server.records import Record
+from podnet_tests.kni_world import World, network_config, sandbox
+
+
+class Scene:
+    """A node with two bridges, and one Pod whose list changes."""
+
+    def __init__(self, lab: Lab, directory: Path) -> None:
+        self.world = World(directory / "world")
+        self.node, self.pod = lab.place(), lab.place()
+        self.datapath = lab.datapath(self.node)
+        self.core = attach.Core(
+            view=self.world,
+            node=self.world,
+            leases=self.world.leases,
+            blocks=self.world.blocks,
+            store=Store(directory / "sandboxes"),
+            datapath=self.datapath,
+        )
+
+    async def open(self) -> None:
+        """Networks blue and green, the cluster's own interface, and the Pod on blue."""
+        for name, four, six in (("blue", "10.1.0", "fd00:1::/64"), ("green", "10.2.0", "fd00:2::/64")):
+            ranges = [{"cidr": f"{four}.0/24", "gateway": f"{four}.1"}, {"cidr": six}]
+            self.world.add(network_config(name, bridge={"name": f"br-{name}"}, ipam={"ranges": ranges}))
+        await ready(self.datapath, bridge("br-blue", anti_spoof=True), bridge("br-green", anti_spoof=True))
+        self.pod.ip("link", "add", "eth0", "type", "veth", "peer", "name", "far0")
+        for name in ("eth0", "far0"):
+            self.pod.ip("link", "set", name, "up")
+        self.pod.ip("addr", "add", "192.0.2.2/24", "dev", "eth0")
+        self.pod.ip("route", "add", "default", "via", "192.0.2.1")
+        self.core.load()
+        await self.core.attach(sandbox("default", "blue", netns=self.pod.path))
+
+    async def edit(self, *entries: Any) -> Record:
+        """The list becomes this."""
+        plugger = plug.Plugger(self.core, self.world, self.datapath)
+        outcome = await plugger.bring(sandbox("default", *entries, netns=self.pod.path))
+        assert outcome is not None
+        assert outcome.errors == []
+        checked = await self.datapath.check(self.pod.path, attach.whole_links(outcome.record))
+        assert (checked.findings, checked.outside) == ((), {}), "the kernel has what the record says"
+        return outcome.record
+
+    def default(self) -> list[tuple[str, str]]:
+        """Where the IPv4 default route leads."""
+        found = json.loads(self.pod.ip("-j", "route", "show", "default"))
+        return [(one["gateway"], one["dev"]) for one in found]
+
+
+@pytest.fixture
+async def scene(lab: Lab, tmp_path: Path) -> AsyncIterator[Scene]:
+    made = Scene(lab, tmp_path)
+    await made.open()
+    yield made
+    await made.core.detach("s1")
+    assert made.pod.links() == {"lo", "eth0", "far0"}
+    assert not [name for name in made.node.links() if name.startswith("pnv")]
+    assert not [made.world.leases.used(name) for name in ("blue", "green") if made.world.leases.used(name)]
+
+
+def index(place: Place, name: str) -> int:
+    return int(json.loads(place.ip("-j", "link", "show", name))[0]["ifindex"])
+
+
+async def test_a_default_route_comes_and_goes_back(scene: Scene) -> None:
+    before = index(scene.pod, "net1")
+    await scene.edit("blue", {"podNetworkName": "green", "isDefaultGW4": True})
+    assert scene.default() == [("10.2.0.1", "net2")]
+    await scene.edit({"podNetworkName": "blue", "interfaceName": "net1"})
+    assert scene.default() == [("192.0.2.1", "eth0")]
+    assert index(scene.pod, "net1") == before, "the entry that did not change was not touched"
+
+
+async def test_a_default_route_moves_from_one_network_to_another(scene: Scene) -> None:
+    await scene.edit({"podNetworkName": "blue", "isDefaultGW4": True}, "green")
+    assert scene.default() == [("10.1.0.1", "net1")]
+    await scene.edit("blue", {"podNetworkName": "green", "isDefaultGW4": True})
+    assert scene.default() == [("10.2.0.1", "net2")]
+
+
+async def test_addresses_change_in_place(scene: Scene) -> None:
+    scene.world.attachment_of("one", "blue", addresses=["10.1.0.50"])
+    scene.world.attachment_of("two", "blue", addresses=["10.1.0.51", "fd00:1::51"])
+    before = index(scene.pod, "net1")
+    for name, wanted in (("one", {"10.1.0.50/24"}), ("two", {"10.1.0.51/24", "fd00:1::51/64"})):
+        record = await scene.edit({"podNetworkAttachmentName": name})
+        assert set(record.interfaces[0].link.addresses) >= wanted
+        assert len(record.interfaces[0].link.addresses) == 2, "one of each family"
+    assert index(scene.pod, "net1") == before
+    record = await scene.edit("blue")
+    assert record.interfaces[0].link.addresses == ["10.1.0.2/24", "fd00:1::1/64"]
