@@ -12,23 +12,18 @@ from collections.abc import Callable
 import msgspec
 
 from podnet_api import names
-from podnet_api.meta import Model
 from podnet_api.proxy import carriage, carriers, ownership, podips
 from podnet_api.proxy.carriers import Carrier
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
+_EACH = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_TEXTS = msgspec.json.Decoder(dict[str, str] | None)
+_EMPTY = msgspec.Raw(b"{}")
 _OBJECTS = msgspec.json.Decoder(list[dict[str, object]])
 _encode = msgspec.json.Encoder().encode
 _OWNED = f'"f:{names.NETWORKS_ANNOTATION}"'.encode()
 _Fields = dict[str, msgspec.Raw]
-
-
-class _Meta(Model, frozen=True, kw_only=True):
-    annotations: dict[str, str] | None = None
-
-
-_META = msgspec.json.Decoder(_Meta)
 
 
 def one(raw: bytes, carrier: Carrier) -> bytes:
@@ -91,18 +86,23 @@ def _within(raw: bytes, key: str, show: Callable[[bytes], bytes]) -> bytes:
 
 def _show(fields: _Fields, carrier: Carrier) -> bool:
     """Changes the fields of an object; whether there was anything to show."""
+    metadata = _FIELDS.decode(fields["metadata"])
     nested = [fields]
     for key in carrier.template:
         nested.append(_FIELDS.decode(nested[-1][key]))
-    owner = nested[-1]
-    annotations = _META.decode(owner["metadata"]).annotations or {} if "metadata" in owner else {}
-    found = _show_list(owner, annotations.get(names.NETWORKS_ANNOTATION))
+    annotations = _annotations(metadata if carrier.is_pod else _FIELDS.decode(nested[-1].get("metadata", _EMPTY)))
+    found = _show_list(nested[-1], annotations.get(names.NETWORKS_ANNOTATION))
     for outer, inner, key in zip(nested[-2::-1], nested[:0:-1], reversed(carrier.template), strict=True):
         outer[key] = msgspec.Raw(_encode(inner))
-    found |= _show_owners(fields, carrier)
+    if len(nested) > 1 or "spec" in fields:
+        found |= _show_owners(fields, metadata, carrier)
     if carrier.is_pod and names.STATUS_ANNOTATION in annotations:
         found |= _show_addresses(fields, annotations[names.STATUS_ANNOTATION])
     return found
+
+
+def _annotations(metadata: _Fields) -> dict[str, str]:
+    return (_TEXTS.decode(metadata["annotations"]) if "annotations" in metadata else None) or {}
 
 
 def _show_list(owner: _Fields, text: str | None) -> bool:
@@ -116,19 +116,26 @@ def _show_list(owner: _Fields, text: str | None) -> bool:
     return True
 
 
-def _show_owners(fields: _Fields, carrier: Carrier) -> bool:
-    if "metadata" not in fields or ("spec" not in fields and carrier.template[:1] != ("template",)):
+def _show_owners(fields: _Fields, metadata: _Fields, carrier: Carrier) -> bool:
+    entries = bytes(metadata.get("managedFields", b""))
+    if _OWNED not in entries:
         return False
-    if _OWNED not in bytes(fields["metadata"]):
-        return False
-    metadata = _FIELDS.decode(fields["metadata"])
-    if "managedFields" not in metadata:
-        return False
-    entries = _OBJECTS.decode(metadata["managedFields"])
-    ownership.shown(entries, carrier)
-    metadata["managedFields"] = msgspec.Raw(_encode(entries))
+    metadata["managedFields"] = msgspec.Raw(_encode([_owner(one, carrier) for one in _EACH.decode(entries)]))
     fields["metadata"] = msgspec.Raw(_encode(metadata))
     return True
+
+
+def _owner(entry: _Fields, carrier: Carrier) -> _Fields:
+    owned = bytes(entry.get("fieldsV1", b""))
+    return {**entry, "fieldsV1": msgspec.Raw(_owned(owned, carrier))} if _OWNED in owned else entry
+
+
+@functools.lru_cache(512)
+def _owned(fields: bytes, carrier: Carrier) -> bytes:
+    """Remembered, because the Pods of a template are all owned alike."""
+    entry = {"fieldsV1": msgspec.json.decode(fields)}
+    ownership.shown([entry], carrier)
+    return _encode(entry["fieldsV1"])
 
 
 def _show_addresses(fields: _Fields, said: str) -> bool:

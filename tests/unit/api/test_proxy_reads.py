@@ -229,7 +229,9 @@ def test_openapi() -> None:
     }
     assert found == {"api/v1": openapi.hashed("A"), "apis/apps/v1": openapi.hashed("A"), "apis/x/v1": "A"}
     core = "io.k8s.api.core.v1."
-    document: Json = {"components": {"schemas": {f"{core}PodSpec": {"properties": {}}, f"{core}PodIP": {"properties": {}}}}}
+    document: Json = {
+        "components": {"schemas": {f"{core}PodSpec": {"properties": {}}, f"{core}PodIP": {"properties": {}}}}
+    }
     schemas = json.loads(openapi.document(compact(document)))["components"]["schemas"]
     assert schemas[f"{core}PodSpec"]["properties"]["networks"]["x-kubernetes-list-type"] == "atomic"
     assert set(schemas[f"{core}PodIP"]["properties"]) == {"podNetwork", "interfaceName"}
