@@ -254,7 +254,7 @@ class _Program:
         self._events.say(Event(pod.namespace, pod.name, pod.uid, WARNING, reason, message), once=True)
 
     def _sandboxes(self) -> set[str]:
-        return {record.sandbox for record in self._core.records()}
+        return {record.sandbox for record in self._core.records()} | set(self._hook.sandboxes)
 
     def _reported(self, state: plugin.State) -> None:
         """The runtime hook came or went: without it no Pod may be sent here."""

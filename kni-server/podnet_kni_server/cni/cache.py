@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import time
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,8 @@ class Entry(Model, frozen=True, kw_only=True):
     result: str = ""
     runtime: bool = False
     """Whether the container runtime asked for it (second hook), which then asks for its DEL, too."""
+    made: int = 0
+    """When, in seconds since 1970."""
 
     @property
     def request(self) -> Request:
@@ -77,6 +80,7 @@ def entry(request: Request, network: str, config: str, folder: dict[str, str], *
         capabilities=msgspec.json.encode(request.capabilities).decode(),
         device=request.device,
         runtime=runtime,
+        made=int(time.time()),
     )
 
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import time
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from podnet_kni_server.cni.result import Result
 
 log = logging.getLogger(__name__)
 VALID_ATTACHMENTS = "cni.dev/valid-attachments"
+_YOUNG_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,14 @@ class Executor:
             raise CniError("; ".join(failed))
 
     async def sweep(self, keep: Collection[str]) -> list[str]:
-        """DEL whatever belongs to a sandbox that is not in `keep`; what was removed, in words."""
-        gone = [one for one in self._cache.entries() if one.sandbox not in keep and not one.runtime]
+        """DEL whatever belongs to a sandbox that is not in `keep`; what was removed, in words.
+
+        What the runtime asked for is its own to take away. It cannot when the second hook has gone meanwhile:
+        so that goes as well, but not in the minutes in which a sandbox may still be in the making.
+        """
+        young = time.time() - _YOUNG_SECONDS
+        strange = [one for one in self._cache.entries() if one.sandbox not in keep]
+        gone = [one for one in strange if not one.runtime or one.made < young]
         removed = []
         for entry in gone:
             try:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from podnet_api import names
 from podnet_api.errors import PodnetError
@@ -167,6 +168,16 @@ async def test_gc_and_sweep(runtime: Runtime) -> None:
     await runtime.call("GC", config={VALID_ATTACHMENTS: []})
     assert runtime.node.cache.entries() == []
     assert runtime.node.commands() == ["ADD debug", "DEL debug"]
+
+
+async def test_what_the_runtime_forgot_is_swept_after_a_while(runtime: Runtime) -> None:
+    """The hook was taken away meanwhile: the cluster's own plugins had the DEL."""
+    await runtime.call("ADD")
+    (entry,) = runtime.node.cache.entries()
+    runtime.node.cache.put(msgspec.structs.replace(entry, made=entry.made - 3600))
+    assert await runtime.node.executor.sweep({"s1"}) == []
+    assert await runtime.node.executor.sweep(set()) == ["eth0 of Pod ns/web-0 (net-a)"]
+    assert runtime.node.cache.entries() == []
 
 
 def test_the_configuration_comes_and_goes(tmp_path: Path) -> None:
