@@ -250,6 +250,6 @@ async def test_a_default_gateway_of_one_family_alone(lab: Lab, version: int) -> 
     gateway = ip_address("10.1.0.1" if version == 4 else "fd00:1::1")
     await datapath.attach(pod.path, [link(5, default_gateways=(gateway,))])
     for family, address in ((4, "203.0.113.2"), (6, "2001:db8:9::2")):
-        assert crosses(pod, client, address, patience=2 if family == version else 0.3) == (family == version)
+        assert crosses(pod, client, address, patience=5 if family == version else 0.3) == (family == version)
         (shown,) = json.loads(pod.ip("-j", f"-{family}", "route", "show", "default"))
         assert shown["dev"] == ("net1" if family == version else "eth0")
