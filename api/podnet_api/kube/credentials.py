@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from podnet_api.errors import PodnetError
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -68,6 +66,8 @@ def _in_cluster() -> Credentials:
 
 
 def _from_kubeconfig(path: Path, *, with_user: bool = True) -> Credentials:
+    import yaml  # 1.7 MiB in each node's server, which has a service account and no kubeconfig
+
     try:
         config = yaml.safe_load(path.read_text())
         context = _named(config["contexts"], config["current-context"])["context"]
