@@ -224,6 +224,29 @@ async def test_a_port_that_a_process_of_the_node_has_is_refused(lab: Lab, udp: b
     await datapath.attach(pod.path, [wanted])
 
 
+async def test_somebody_who_sends_all_the_time_is_led_anew(lab: Lab) -> None:
+    """The kernel would go on leading a flow of UDP as it did when it began."""
+    _, datapath, pod, client = await _one(lab)
+    other = lab.place()
+    with (
+        client.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as mouth,
+        pod.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as first,
+        other.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as second,
+    ):
+        for ears in (first, second):
+            ears.bind(("", 53))
+            ears.settimeout(_TIMEOUT)
+        mouth.sendto(b"before", (_NODE4, 8053))
+        await datapath.attach(pod.path, [mapped(5, *_BOTH)])
+        mouth.sendto(b"one", (_NODE4, 8053))
+        assert first.recv(10) == b"one"
+        await datapath.detach(pod.path, [mapped(5, *_BOTH)])
+        mouth.sendto(b"between", (_NODE4, 8053))
+        await datapath.attach(other.path, [mapped(6, *_BOTH)])
+        mouth.sendto(b"two", (_NODE4, 8053))
+        assert second.recv(10) == b"two"
+
+
 async def test_ports_follow_another_address(lab: Lab) -> None:
     _, datapath, pod, client = await _one(lab)
     await datapath.attach(pod.path, [mapped(5, *_BOTH)])

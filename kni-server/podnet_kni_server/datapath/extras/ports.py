@@ -16,7 +16,7 @@ from typing import Any
 from podnet_kni_server.datapath import inet, links, nat, observe, spoof
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.errors import DatapathError
-from podnet_kni_server.datapath.extras import listening
+from podnet_kni_server.datapath.extras import flows, listening
 from podnet_kni_server.datapath.model import Interface, Link, Route
 from podnet_kni_server.datapath.worker import Pod
 from podnet_kni_server.details import PortRecord
@@ -114,6 +114,7 @@ class Ports:
             raise DatapathError(f"cannot map ports to {link.name}: a process of the node listens on {port}")
         nat.forward({4 if element.where.endswith("4") else 6 for element in wanted}, "map ports")
         spoof.nft(RULESET + script(wanted, own), f"map ports to {link.name}")
+        flows.forget(node, link.extras.ports if link.extras else ())
         _find_back(pod, link)
         if link.kind == "veth":
             _let_return(node, link)
@@ -122,6 +123,7 @@ class Ports:
         """See Extra."""
         if link.extras and link.extras.ports:
             _delete([element for element in _present() if element.host_name == link.host_name])
+            flows.forget(node, link.extras.ports)
 
 
 def _let_return(node: Node, link: Link) -> None:
