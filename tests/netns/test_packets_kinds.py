@@ -338,13 +338,15 @@ async def test_access_vlans_of_one_bridge(lab: Lab) -> None:
     assert set(await ready(on.datapath, *wanted)) == {"br9/10", "br9/20"}
     one, two, three = lab.place(), lab.place(), lab.place()
     ports = [
-        link(number, master="br9", vlan=vid, anti_spoof=number == 5) for number, vid in ((5, 10), (6, 20), (7, 10))
+        link(5, master="br9", vlan=10, anti_spoof=True),
+        link(6, master="br9", vlan=20, addresses=_TWO),
+        link(7, master="br9", vlan=10),
     ]
     for pod, port in zip((one, two, three), ports, strict=True):
         await on.datapath.attach(pod.path, [port])
         await on.datapath.attach(pod.path, [port])
     assert crosses(one, on.far, "10.1.0.99")
-    assert crosses(two, on.far, "10.2.0.98")
+    assert crosses(two, on.far, "10.2.0.98"), on.node.run("bridge", "vlan", "show")
     assert crosses(one, three, "10.1.0.7")
     assert not crosses(one, two, "10.1.0.6", 0.5)
     with sniffer(on.far, "up0") as heard:
