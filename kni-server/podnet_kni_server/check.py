@@ -83,11 +83,14 @@ class Checker:
             try:
                 await (self._check(one) if one else self._check_node())
             except NetnsMissing:
-                log.debug("sandbox %s is on its way out", one)
+                await self._gone(one)
             except PodnetError as error:
                 log.warning("cannot check %s: %s", one or "the node", error)
 
     async def _check(self, one: str) -> None:
+        known = self._core.record(one)
+        if known is not None and known.state is State.DETACHING:
+            await self._core.detach(one)  # which failed before, or goes on and is waited for
         async with self._core.turn(one):
             record = self._core.record(one)
             if record is None or record.state is not State.ATTACHED:
@@ -100,6 +103,15 @@ class Checker:
         self._report(record, found.findings)
         if seen != record:
             self._changed(seen)
+
+    async def _gone(self, one: str) -> None:
+        """Its namespace is gone, and nobody said so: a runtime that restarted tells nothing of the end of the
+        sandboxes that it had before."""
+        log.info("the namespace of sandbox %s is gone: detaching", one)
+        try:
+            await self._core.detach(one)
+        except PodnetError as error:
+            log.warning("%s; trying again", error)
 
     def _report(self, record: Record, findings: Iterable[Finding]) -> None:
         repaired = [finding.what for finding in findings if finding.repaired]

@@ -112,9 +112,15 @@ async def test_the_node_is_made_right_when_it_is_not(node: Node) -> None:
     assert node.node_repairs == 1
 
 
-async def test_a_sandbox_that_goes_is_no_failure(node: Node) -> None:
-    node.world.datapath.missing.add("/run/netns/s1")
+async def test_a_sandbox_whose_end_nobody_told_is_detached(node: Node) -> None:
+    """containerd, once restarted, sends no Stop for the sandboxes that it had before."""
+    node.world.datapath.drop_netns("/run/netns/s1")
+    node.world.datapath.fail_detach = "told to fail"
     assert await node.look(0) == []
+    assert node.world.core.record("s1") is not None
+    node.world.datapath.fail_detach = ""
+    assert await node.look(100) == []
+    assert node.world.nothing_left()
 
 
 async def test_looks_are_spread_and_new_ones_come_soon(node: Node) -> None:
