@@ -47,7 +47,8 @@ def test_no_program_is_privileged_and_only_the_kni_server_has_capabilities() -> 
         assert context["readOnlyRootFilesystem"] is True
         assert context["capabilities"]["drop"] == ["ALL"]
         added = context["capabilities"].get("add", [])
-        assert added == (["NET_ADMIN", "SYS_ADMIN", "NET_RAW"] if one["metadata"]["name"] == "podnet-kni-server" else [])
+        kni_server = one["metadata"]["name"] == "podnet-kni-server"
+        assert added == (["NET_ADMIN", "SYS_ADMIN", "NET_RAW"] if kni_server else [])
 
 
 def test_programs_that_pods_wait_for_start_on_nodes_that_are_not_ready_for_networks() -> None:
