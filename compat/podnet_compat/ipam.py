@@ -52,7 +52,7 @@ def translate(reader: Reader, *, leaves_node: bool, gateway: bool) -> Addressing
     kind = reader.string("type")
     makers = {HOST_LOCAL: _host_local, WHEREABOUTS: _whereabouts, STATIC: _static}
     if kind not in makers:
-        covered = f"compat covers {HOST_LOCAL}, {STATIC} and {WHEREABOUTS}, and no other yet"
+        covered = f"only {HOST_LOCAL}, {STATIC} and {WHEREABOUTS} become native addresses"
         reader.notes.unsupported(reader.at("type"), kind, covered)
         return Addressing()
     made = makers[kind](reader, leaves_node, gateway)

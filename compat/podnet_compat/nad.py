@@ -1,27 +1,28 @@
 """A NetworkAttachmentDefinition -> PodNetwork and NetworkConfig, or an error that names what is in the way.
 
-Pure. ``mirror``, ``pod`` and ``cli`` call ``translate``. Covered are the plugin types bridge and macvlan;
-``datapath`` has their keys, ``ipam`` those of their addresses. Every key is translated, refused, or warned
-of; none vanishes.
+Pure. ``mirror``, ``pod`` and ``cli`` call ``translate``. Native are the plugin types bridge and macvlan where a
+NetworkConfig can say every key: ``datapath`` has their keys, ``ipam`` those of their addresses. What it cannot say,
+any other plugin and any chain goes to the CNI plugins of the nodes (``plugins``), and the object says why. Every key
+is translated, handed on, refused, or warned of; none vanishes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from podnet_api import kni, multinetwork
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
+from podnet_api.faults import FaultType
 from podnet_api.meta import ObjectMeta, ParametersRef
 
-from podnet_compat import datapath, ipam, jsontext, names
+from podnet_compat import datapath, ipam, jsontext, names, plugins
 from podnet_compat.legacy import Nad
 from podnet_compat.reader import Notes, Reader
 
 PATH = "spec.config"
-_VERSIONS = {"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"}
-_LIST_KEYS = ("cniVersion", "cniVersions", "name", "plugins", "disableCheck", "disableGC", "loadOnlyInlinedPlugins")
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,64 @@ class Native:
     addressing: ipam.Addressing
     capabilities: frozenset[str]
     warnings: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    """Datapath cni: the plugins, where the NAD says them."""
 
 
 def translate(nad: Nad) -> Native:
     """The native objects of ``nad``. Raises InvalidError with every fault."""
+    text = (nad.spec.config if nad.spec else None) or ""
+    if not text.strip():
+        own = f"{PATH}: is empty: the CNI plugins of the nodes' own configuration {nad.metadata.name!r} attach it"
+        return _by_plugins(nad, plugins.of_file(nad), [own])
+    value = _object(nad, text)
     notes = Notes()
-    plugin = _plugin(nad, notes)
-    if plugin is None:
+    found = _natively(nad, value, notes)
+    if found is not None:
+        return found
+    if any(fault.type != FaultType.NOT_SUPPORTED for fault in notes.faults):
         raise InvalidError(nad.subject, notes.faults)
+    why = [f"{fault.path}: the CNI plugins of the nodes attach it: {fault.message}" for fault in notes.faults]
+    handed = Notes()
+    return _by_plugins(nad, plugins.of_config(nad, text, value, PATH, handed), why, handed)
+
+
+def _object(nad: Nad, text: str) -> dict[str, Any]:
+    notes = Notes()
+    try:
+        value = jsontext.load(text)
+    except jsontext.BrokenJsonError as error:
+        notes.fault(PATH, str(error))
+    else:
+        if isinstance(value, dict):
+            return value
+        notes.fault(PATH, "must be a JSON object", value)
+    raise InvalidError(nad.subject, notes.faults)
+
+
+def _natively(nad: Nad, value: dict[str, Any], notes: Notes) -> Native | None:
+    """``value`` without plugins; None with faults where that cannot be."""
+    reader = Reader(value, PATH, notes)
+    plugin = _chain(reader, notes) if reader.has("plugins") else _typed(reader, notes)
+    if plugin is None:
+        return None
     made, addressing = _spec(nad, plugin, notes)
     capabilities = _common(plugin)
     plugin.finish(refuse=True)
     _validate(made, notes)
+    return None if notes.faults else _native(nad, made, addressing, capabilities, notes)
+
+
+def _by_plugins(nad: Nad, chain: plugins.Chain, why: list[str], notes: Notes | None = None) -> Native:
+    notes = notes or Notes()
+    selector = _node_selector(nad, notes)
     if notes.faults:
         raise InvalidError(nad.subject, notes.faults)
-    return _native(nad, made, addressing, capabilities, notes)
+    warnings = [*why, *notes.warnings]
+    spec = kni.NetworkConfigSpec(cni=kni.Cni(config=chain.config), node_selector=selector, anti_spoof=False)
+    name = names.network(*nad.key)
+    config = kni.NetworkConfig(metadata=_meta(nad, name, warnings), spec=spec)
+    return Native(network(nad, name, name), config, ipam.Addressing(), chain.capabilities, tuple(warnings), chain.types)
 
 
 def network(nad: Nad, name: str, config: str) -> multinetwork.PodNetwork:
@@ -72,37 +116,21 @@ def _meta(nad: Nad, name: str, warnings: list[str] | None = None) -> ObjectMeta:
     return ObjectMeta(name=name, labels=names.LABELS, annotations=annotations)
 
 
-def _plugin(nad: Nad, notes: Notes) -> Reader | None:
-    """The one plugin of the configuration; None with a fault when there is not exactly one."""
-    text = nad.spec.config if nad.spec else None
-    if not text or not text.strip():
-        message = "is empty and so means a configuration file on the nodes: compat does not cover files yet"
-        notes.unsupported(PATH, message=message)
-        return None
-    try:
-        value = jsontext.load(text)
-    except jsontext.BrokenJsonError as error:
-        notes.fault(PATH, str(error))
-        return None
-    if not isinstance(value, dict):
-        notes.fault(PATH, "must be a JSON object", value)
-        return None
-    reader = Reader(value, PATH, notes)
-    return _chain(reader, notes) if reader.has("plugins") else _typed(reader, notes)
-
-
 def _chain(reader: Reader, notes: Notes) -> Reader | None:
     _identity(reader)
     reader.ignore("disableCheck", "disableGC", "loadOnlyInlinedPlugins", why="the CNI operations are not used")
-    plugins = reader.children("plugins")
+    listed = reader.children("plugins")
     for key in reader.written():
-        if key.lower() not in {known.lower() for known in _LIST_KEYS}:
+        if key.lower() not in {known.lower() for known in plugins.LIST_KEYS}:
             notes.warn(reader.at(key), "has no effect beside 'plugins'; it belongs into a plugin")
-    if len(plugins) == 1:
-        return _typed(plugins[0], notes)
-    types = ", ".join(plugin.string("type") or "(no type)" for plugin in plugins)
-    message = f"a chain of several plugins ({types}): compat does not cover chains yet"
-    notes.unsupported(reader.at("plugins"), message=message if plugins else "must hold one plugin")
+    if len(listed) == 1:
+        return _typed(listed[0], notes)
+    at = reader.at("plugins")
+    if not listed and not notes.faulty(at):
+        notes.fault(at, "must hold one plugin at least")
+    elif listed:
+        types = ", ".join(plugin.string("type") or "(no type)" for plugin in listed)
+        notes.unsupported(at, message=f"a chain of several plugins ({types}) has no native datapath")
     return None
 
 
@@ -115,7 +143,7 @@ def _typed(plugin: Reader, notes: Notes) -> Reader | None:
     if not kind and not notes.faulty(at):
         notes.fault(at, "the configuration must name the type of a plugin")
     elif kind:
-        notes.unsupported(at, kind, f"compat covers {', '.join(datapath.MAKERS)}, and no other plugin yet")
+        notes.unsupported(at, kind, f"only {', '.join(datapath.MAKERS)} have a native datapath")
     return None
 
 
@@ -154,7 +182,7 @@ def _identity(reader: Reader) -> None:
     reader.string("name")
     reader.accept("cniVersions")
     version = reader.string("cniVersion")
-    if version and version not in _VERSIONS:
+    if version and version not in plugins.VERSIONS:
         reader.notes.warn(
             reader.at("cniVersion"), f"{version!r} is no version of the CNI specification; no plugin reads it"
         )
@@ -176,8 +204,8 @@ def _node_selector(nad: Nad, notes: Notes) -> kni.NodeSelector | None:
 
 
 def _validate(spec: kni.NetworkConfigSpec, notes: Notes) -> None:
-    """The bounds of the native type, which the API server would refuse later."""
+    """The bounds of the native type, behind which the API server would refuse it."""
     try:
         msgspec.convert(msgspec.to_builtins(spec), kni.NetworkConfigSpec)
     except msgspec.ValidationError as error:
-        notes.fault(PATH, f"cannot be said by a NetworkConfig: {error}")
+        notes.unsupported(PATH, message=f"cannot be said by a NetworkConfig: {error}")

@@ -49,7 +49,7 @@ def test_prints_native_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ("text", "words"),
     [
         (GOOD.replace("net1@x0", "net9"), "cannot accept Pod default/web: metadata.annotations"),
-        (GOOD.replace("macvlan", "sriov"), "cannot accept NetworkAttachmentDefinition default/net1: spec.config.type"),
+        (GOOD.replace("macvlan", "a/b"), "cannot accept NetworkAttachmentDefinition default/net1: spec.config.type"),
         ("kind: NetworkAttachmentDefinition\nmetadata: {name: 5}", "cannot accept NetworkAttachmentDefinition"),
         ("kind: Pod\nmetadata: {name: 5}", "cannot accept a Pod"),
         ("a: [", "cannot read"),

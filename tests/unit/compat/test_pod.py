@@ -62,7 +62,7 @@ def translate() -> Translate:
     """A Pod's annotation against the NADs a, b, c of its namespace and ``shared`` of default."""
     known = {(n.metadata.namespace, n.metadata.name): n for n in (
         make_nad(bridge(), "a"), make_nad(macvlan(), "b"), make_nad(bridge({}), "c"),
-        make_nad(bridge(), "shared", "default"), make_nad({"type": "sriov"}, "vf"))}  # fmt: skip
+        make_nad(bridge(), "shared", "default"), make_nad({"type": "a/b"}, "vf"))}  # fmt: skip
 
     def run(annotation: str, *more: Nad, policy: pods.Policy | None = None) -> pods.Translation:
         table = {**known, **{nad.key: nad for nad in more}}
@@ -111,7 +111,7 @@ def test_no_networks(translate: Translate, text: str) -> None:
     ("text", "path", "words"),
     [
         ("absent", "[0].name", "cannot find a network-attachment-definition (absent) in namespace (test)"),
-        ("vf", "[0].name", 'spec.config.type: Unsupported value: "sriov"'),
+        ("vf", "[0].name", 'spec.config.type: '),
         ('[{"name":"a","interface":"net2"},{"name":"b"}]', "[1].interface", "by its place: set 'interface'"),
         ("a@x0,b@x0", "[1].interface", "is the interface of metadata.annotations"),
         ("a@eth0", "[0].interface", "the cluster's default network"),

@@ -113,7 +113,12 @@ async def test_a_taken_name_is_no_allowance(api: Any, hook: Webhook) -> None:
 
 @pytest.mark.parametrize(
     ("config", "words"),
-    [(json.dumps(BRIDGE), []), ('{"type":"sriov"}', ["not translated for podnet"]), ("{", ["line 1"])],
+    [
+        (json.dumps(BRIDGE), []),
+        ('{"type":"sriov"}', ["CNI plugins of the nodes"]),
+        ('{"type":5}', ["not translated for podnet"]),
+        ("{", ["line 1"]),
+    ],
 )  # fmt: skip
 async def test_nads_are_warned_of_and_never_denied(hook: Webhook, config: str, words: list[str]) -> None:
     item = {"metadata": {"name": "x"}, "spec": {"config": config}}
