@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from podnet_api import names as api_names
 from podnet_api.faults import FaultType
 
-from podnet_compat import addresses, jsontext, names
+from podnet_compat import addresses, extras, jsontext, names
 from podnet_compat.addresses import Address, Interface
 from podnet_compat.reader import Notes, Reader, readers
 
@@ -24,7 +24,7 @@ PATH = f"metadata.annotations[{names.NETWORKS}]"
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_NOT_COVERED = ("infiniband-guid", "cni-args", "portMappings", "bandwidth", "deviceID", "ipam-claim-reference")
+_NOT_COVERED = ("infiniband-guid", "ipam-claim-reference")
 _ADVICE = {
     "gateway": ": a gateway belongs into the NAD, a default route is asked for by 'default-route'",
     "ip": ", did you mean 'ips'?",
@@ -48,22 +48,26 @@ class Selection:
     ips: tuple[Address | Interface, ...] = ()
     mac: str = ""
     default_route: tuple[Address, ...] | None = None
+    extras: extras.Extras = field(default_factory=extras.Extras)
 
 
-def parse(text: str, namespace: str, notes: Notes) -> tuple[Selection, ...]:
-    """What ``text`` selects for a Pod of ``namespace``; what is wrong with it goes into ``notes``."""
+def parse(text: str, namespace: str, notes: Notes, path: str = PATH) -> tuple[Selection, ...]:
+    """What ``text`` selects for a Pod of ``namespace``; what is wrong with it goes into ``notes``.
+
+    ``path``: the annotation, where it is another of the same grammar.
+    """
     if not text:
         return ()
     if any(mark in text for mark in '[{"'):
-        return _json(text, namespace, notes)
-    items = [_short(f"{PATH}[{i}]", item, namespace, notes) for i, item in enumerate(_split(text, notes))]
+        return _json(text, namespace, notes, path)
+    items = [_short(f"{path}[{i}]", item, namespace, notes) for i, item in enumerate(_split(text, notes, path))]
     return tuple(item for item in items if item is not None)
 
 
-def _split(text: str, notes: Notes) -> list[str]:
+def _split(text: str, notes: Notes, path: str) -> list[str]:
     items = text.split(",")
     if len(items) > 1 and not items[-1].strip():
-        notes.fault(PATH, "ends in a comma: remove it, or name a network behind it", text)
+        notes.fault(path, "ends in a comma: remove it, or name a network behind it", text)
         items.pop()
     return items
 
@@ -85,17 +89,17 @@ def _short(path: str, item: str, namespace: str, notes: Notes) -> Selection | No
     )
 
 
-def _json(text: str, namespace: str, notes: Notes) -> tuple[Selection, ...]:
+def _json(text: str, namespace: str, notes: Notes, path: str) -> tuple[Selection, ...]:
     try:
         items = jsontext.load(text)
     except jsontext.BrokenJsonError as error:
-        notes.fault(PATH, str(error))
+        notes.fault(path, str(error))
         return ()
     if not isinstance(items, list):
         hint = "put the object in [ ]" if isinstance(items, dict) else "remove the quotes around the list"
-        notes.fault(PATH, f"must be a JSON list of objects: {hint}", items)
+        notes.fault(path, f"must be a JSON list of objects: {hint}", items)
         return ()
-    found = [_element(reader, namespace, notes) for reader in readers(items, PATH, notes)]
+    found = [_element(reader, namespace, notes) for reader in readers(items, path, notes)]
     return tuple(item for item in found if item is not None)
 
 
@@ -110,6 +114,7 @@ def _element(reader: Reader, namespace: str, notes: Notes) -> Selection | None:
         ips=_each(reader, "ips", addresses.address_or_interface),
         mac=_mac(reader),
         default_route=_each(reader, "default-route", addresses.address) if reader.has("default-route") else None,
+        extras=extras.read(reader),
     )
     reader.accept("default-route")
     reader.refuse(*_NOT_COVERED)

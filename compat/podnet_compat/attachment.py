@@ -1,4 +1,4 @@
-"""Parameters of one attachment: ips, mac and static addresses -> AttachmentConfig. Pure; called by ``pod``."""
+"""Parameters of one attachment: ips, mac, static addresses and extras -> AttachmentConfig. Pure; called by ``pod``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from podnet_api import kni, multinetwork, pools
 from podnet_api import names as api_names
 from podnet_api.meta import ObjectMeta, ParametersRef
 
-from podnet_compat import ipam, names
+from podnet_compat import extras, ipam, names
 from podnet_compat.addresses import Address, Interface
 from podnet_compat.annotation import Selection
 from podnet_compat.nad import Native
@@ -43,14 +43,50 @@ def pair(namespace: str, nad: str, network: str, spec: kni.AttachmentConfigSpec)
 
 def parameters(selection: Selection, native: Native, notes: Notes) -> kni.AttachmentConfigSpec | None:
     """What ``selection`` asks for beyond its network; None when nothing."""
+    if native.config.spec.cni is not None:
+        given, taken = _for_plugins(selection, native, notes), selection.extras
+    else:
+        given, taken = _for_network(selection, native, notes)
+    spec = kni.AttachmentConfigSpec(
+        addresses=[str(a) for a in given],
+        mac=selection.mac or None,
+        port_mappings=list(taken.ports),
+        bandwidth=taken.bandwidth,
+        cni_args=taken.cni_args,
+        device_id=taken.device,
+    )
+    _validate(selection.path, spec, notes)
+    return None if spec == kni.AttachmentConfigSpec() else spec
+
+
+def _for_plugins(selection: Selection, native: Native, notes: Notes) -> tuple[Address | Interface, ...]:
+    asked = {
+        "ips": bool(selection.ips),
+        "mac": bool(selection.mac),
+        "portMappings": bool(selection.extras.ports),
+        "bandwidth": selection.extras.bandwidth is not None,
+    }
+    extras.by_plugins(asked, native.types, native.capabilities, selection.path, notes)
+    return selection.ips
+
+
+def _for_network(
+    selection: Selection, native: Native, notes: Notes
+) -> tuple[tuple[Address | Interface, ...], extras.Extras]:
     for key, wanted in (("ips", selection.ips), ("mac", selection.mac)):
         if wanted and key not in native.capabilities:
             message = "is given to the network although the NAD does not declare the capability"
             notes.warn(f"{selection.path}.{key}", message)
-    given = _addresses(selection, native, notes)
-    if not given and not selection.mac:
-        return None
-    return kni.AttachmentConfigSpec(addresses=[str(a) for a in given], mac=selection.mac or None)
+    taken = extras.natively(selection.extras, native.config.spec.bridge, selection.path, notes)
+    return _addresses(selection, native, notes), taken
+
+
+def _validate(path: str, spec: kni.AttachmentConfigSpec, notes: Notes) -> None:
+    """The bounds of the native type, which the API server would refuse later."""
+    try:
+        msgspec.convert(msgspec.to_builtins(spec), kni.AttachmentConfigSpec)
+    except msgspec.ValidationError as error:
+        notes.unsupported(path, message=f"cannot be said by an AttachmentConfig: {error}")
 
 
 def _addresses(selection: Selection, native: Native, notes: Notes) -> tuple[Address | Interface, ...]:

@@ -100,6 +100,10 @@ class Reader:
         """A reader for the object at ``key``; an empty one when absent."""
         return Reader(self._take(key, dict, {}), self.at(key), self.notes)
 
+    def mapping(self, key: str) -> dict[str, object]:
+        """The object at ``key`` as it is, its keys with their case; {} when absent."""
+        return self._take(key, dict, {})
+
     def written(self) -> list[str]:
         """The keys as they are written, without those that are null."""
         return [key for key, value in self._values.values() if value is not None]

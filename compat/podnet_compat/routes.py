@@ -25,14 +25,28 @@ def defaults(selection: Selection, native: Native, notes: Notes) -> tuple[bool, 
     if not selection.default_route:
         message = "an empty list removes every default route: compat does not cover it yet"
         notes.unsupported(path, message=message)
+    if native.config.spec.cni is not None:
+        _trust_plugins(selection, path, notes)
+        return _families(selection)
     pool = native.addressing.pool
     known = [addresses.address(r.gateway) for r in (pool.ranges if pool else ()) if r.gateway]
     for place, gateway in enumerate(selection.default_route):
         if gateway not in known:
             message = f"is not the gateway of the NAD ({_listed(known)}): compat does not cover others yet"
             notes.unsupported(f"{path}[{place}]", str(gateway), message)
-    families = {gateway.version for gateway in selection.default_route}
+    return _families(selection)
+
+
+def _families(selection: Selection) -> tuple[bool, bool]:
+    families = {gateway.version for gateway in selection.default_route or ()}
     return 4 in families, 6 in families
+
+
+def _trust_plugins(selection: Selection, path: str, notes: Notes) -> None:
+    """Only the plugins know their gateways, and only when they run."""
+    for place, gateway in enumerate(selection.default_route or ()):
+        message = f"{gateway}: the default route leads to the gateway that the plugins name, this one or another"
+        notes.warn(f"{path}[{place}]", message)
 
 
 def check_twice(asked: Sequence[tuple[str, tuple[Address, ...] | None]], notes: Notes) -> None:

@@ -88,10 +88,17 @@ def test_selects(text: str, selected: list[tuple[str, str, str]]) -> None:
         ('[{"name":"a","mac":"01:00:00:00:00:01"}]', "[0].mac", "multicast"),
         ('[{"name":"a","mac":"00:00:00:00:00:00"}]', "[0].mac", "zeros"),
         ('[{"name":"a","infiniband-guid":"c2:11:22:33:44:55:66:77"}]', "[0].infiniband-guid", "does not cover"),
-        ('[{"name":"a","cni-args":{"x":"y"}}]', "[0].cni-args", "does not cover"),
-        ('[{"name":"a","portMappings":[{"hostPort":1}]}]', "[0].portMappings", "does not cover"),
-        ('[{"name":"a","bandwidth":{"ingressRate":1}}]', "[0].bandwidth", "does not cover"),
-        ('[{"name":"a","deviceID":"0000:03:02.3"}]', "[0].deviceID", "does not cover"),
+        ('[{"name":"a","cni-args":["x"]}]', "[0].cni-args", "JSON object"),
+        ('[{"name":"a","portMappings":[{"hostPort":1}]}]', "[0].portMappings[0].containerPort", "1 to 65535"),
+        ('[{"name":"a","portMappings":[{"hostPort":65536,"containerPort":1}]}]', "[0].portMappings[0].hostPort",
+         "between 1 and 65535"),
+        ('[{"name":"a","portMappings":[{"hostPort":1,"containerPort":1,"protocol":"icmp"}]}]',
+         "[0].portMappings[0].protocol", "one of TCP, UDP, SCTP"),
+        ('[{"name":"a","portMappings":[{"hostPort":1,"containerPort":1,"hostIP":"x"}]}]',
+         "[0].portMappings[0].hostIP", "IPv4 or IPv6"),
+        ('[{"name":"a","bandwidth":{"ingressBurst":1}}]', "[0].bandwidth.ingressBurst", "needs ingressRate"),
+        ('[{"name":"a","bandwidth":{"egressRate":"1M"}}]', "[0].bandwidth.egressRate", "must be a number"),
+        ('[{"name":"a","deviceID":5}]', "[0].deviceID", "must be a string"),
         ('[{"name":"a","ipam-claim-reference":"x"}]', "[0].ipam-claim-reference", "does not cover"),
         ('[{"name":"a","default-route":["x"]}]', "[0].default-route[0]", "IPv4 or IPv6"),
     ],
@@ -106,9 +113,9 @@ def test_refuses(text: str, path: str | None, words: str) -> None:
 
 
 def test_every_fault_is_found_at_once() -> None:
-    _, notes = parse('[{"name":"A","mac":"x","ips":["y"]},null,{"name":"b","bandwidth":{"egressRate":5}}]')
+    _, notes = parse('[{"name":"A","mac":"x","ips":["y"]},null,{"name":"b","bandwidth":{"egressBurst":5}}]')
     assert [fault.path.removeprefix(annotation.PATH) for fault in notes.faults] == [
-        "[1]", "[0].ips[0]", "[0].mac", "[0].name", "[2].bandwidth"]  # fmt: skip
+        "[1]", "[0].ips[0]", "[0].mac", "[0].name", "[2].bandwidth.egressBurst"]  # fmt: skip
 
 
 @pytest.mark.parametrize(

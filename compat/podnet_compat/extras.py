@@ -1,0 +1,124 @@
+"""What an entry asks for beyond addresses: portMappings, bandwidth, cni-args, deviceID. Pure.
+
+``annotation`` calls ``read``; ``attachment`` asks ``natively`` or ``by_plugins`` what of it reaches the network.
+What nothing carries there is refused by name; libcni would drop it without a word.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast, get_args
+
+from podnet_api import kni
+from podnet_api.faults import FaultType
+
+from podnet_compat import addresses
+from podnet_compat.reader import Notes, Reader
+
+Protocol = Literal["TCP", "UDP", "SCTP"]
+_RATE = 10**13
+_READ_BY_NATIVE = {"ips": "ips", "mac": "mac"}
+"""Keys of args.cni that the plugins bridge, macvlan, host-local, static or whereabouts read, and our own for them."""
+_IGNORE_MAC = {"ipvlan", "vlan", "host-device"}
+"""Plugins that read MAC= in CNI_ARGS no more than a capability."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """All of it. ``cni_args`` has each value as JSON."""
+
+    ports: tuple[kni.PortMapping, ...] = ()
+    bandwidth: kni.Bandwidth | None = None
+    cni_args: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+
+
+def read(reader: Reader) -> Extras:
+    """What the element of ``reader`` says."""
+    ports = [_port(item) for item in reader.children("portMappings")]
+    return Extras(
+        ports=tuple(port for port in ports if port is not None),
+        bandwidth=_bandwidth(reader.child("bandwidth")),
+        cni_args={key: json.dumps(value) for key, value in reader.mapping("cni-args").items()},
+        device=reader.string("deviceID"),
+    )
+
+
+def _port(reader: Reader) -> kni.PortMapping | None:
+    numbers = [reader.integer(key, 1, 65535) for key in ("hostPort", "containerPort")]
+    for key, number in zip(("hostPort", "containerPort"), numbers, strict=True):
+        if not number and not reader.notes.faulty(reader.at(key)):
+            reader.notes.fault(reader.at(key), "must be a port, 1 to 65535", type_=FaultType.REQUIRED)
+    protocol, host_ip = reader.string("protocol").upper() or "TCP", _host_ip(reader)
+    if protocol not in get_args(Protocol):
+        reader.notes.fault(reader.at("protocol"), f"must be one of {', '.join(get_args(Protocol))}", protocol)
+        return None
+    reader.finish(refuse=False)
+    if not all(numbers):
+        return None
+    host, container = numbers
+    return kni.PortMapping(host_port=host, container_port=container, protocol=cast(Protocol, protocol), host_ip=host_ip)
+
+
+def _host_ip(reader: Reader) -> str | None:
+    text = reader.string("hostIP")
+    try:
+        return str(addresses.address(text)) if text else None
+    except ValueError as error:
+        reader.notes.fault(reader.at("hostIP"), str(error), text)
+        return None
+
+
+def _bandwidth(reader: Reader) -> kni.Bandwidth | None:
+    made = kni.Bandwidth(
+        ingress_rate=reader.integer("ingressRate", 0, _RATE),
+        ingress_burst=reader.integer("ingressBurst", 0, _RATE),
+        egress_rate=reader.integer("egressRate", 0, _RATE),
+        egress_burst=reader.integer("egressBurst", 0, _RATE),
+    )
+    for way, rate, burst in (
+        ("ingress", made.ingress_rate, made.ingress_burst),
+        ("egress", made.egress_rate, made.egress_burst),
+    ):
+        if burst and not rate:
+            reader.notes.fault(reader.at(f"{way}Burst"), f"needs {way}Rate", burst)
+    reader.finish(refuse=False)
+    return made if made != kni.Bandwidth() else None
+
+
+def natively(extras: Extras, bridge: kni.Bridge | None, path: str, notes: Notes) -> Extras:
+    """What of ``extras`` a network of our own takes: on ``bridge``, or on a macvlan."""
+    if extras.ports and not (bridge and bridge.gateway):
+        message = "the node has no address in this network: that needs a bridge with isGateway and an IPAM"
+        notes.unsupported(f"{path}.portMappings", message=message)
+    if extras.bandwidth and not bridge:
+        notes.unsupported(f"{path}.bandwidth", message="a macvlan has no end on the node that could be limited")
+    for key, wanted in (("portMappings", extras.ports), ("bandwidth", extras.bandwidth)):
+        if wanted and not notes.faulty(f"{path}.{key}"):
+            notes.warn(f"{path}.{key}", "is done by the network itself, whatever capabilities the NAD declares")
+    for key in extras.cni_args:
+        _native_argument(f"{path}.cni-args.{key}", key, notes)
+    if extras.device:
+        notes.warn(f"{path}.deviceID", "has no effect: the network takes no device")
+    return replace(extras, cni_args={}, device="")
+
+
+def _native_argument(path: str, key: str, notes: Notes) -> None:
+    own = _READ_BY_NATIVE.get(key.lower())
+    if own:
+        notes.unsupported(path, message=f"no CNI plugin runs here: write it as {own!r} of the entry")
+    else:
+        notes.warn(path, "has no effect: no plugin of the NAD reads it")
+
+
+def by_plugins(
+    asked: dict[str, bool], types: tuple[str, ...], declared: frozenset[str], path: str, notes: Notes
+) -> None:
+    """Whether ``asked``, capabilities by key, reaches the plugins; of a file of the nodes only they know."""
+    for key in [key for key, wanted in asked.items() if wanted and types and key not in declared]:
+        if key == "ips" or (key == "mac" and not _IGNORE_MAC.issuperset(types)):
+            notes.warn(f"{path}.{key}", "reaches the plugins by CNI_ARGS: the NAD does not declare the capability")
+        else:
+            message = f"does not declare the capability {key}, and nothing else carries it there"
+            notes.unsupported(f"{path}.{key}", message=f"{', '.join(types)} {message}")
