@@ -17,6 +17,8 @@ SELECTOR = f"{names.GENERATED_BY_LABEL}={COMPAT}"
 
 NETWORKS = names.LEGACY_NETWORKS_ANNOTATION
 DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
+DEFAULT_NAMESPACE = "kube-system"
+"""Where a default network is looked for that names no namespace."""
 HISTORIC = {
     "kubernetes.v1.cni.cncf.io/networks": NETWORKS,
     "networks": NETWORKS,

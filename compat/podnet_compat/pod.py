@@ -12,8 +12,9 @@ network once (KEP-3698).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from msgspec import structs
 from podnet_api import core, networks
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
@@ -46,6 +47,13 @@ class Wanted:
     namespace: str
     selections: tuple[Selection, ...]
     warnings: tuple[str, ...] = ()
+    default: Selection | None = None
+    """What takes the place of the cluster's default network."""
+
+    @property
+    def all(self) -> tuple[Selection, ...]:
+        """Every selection, in the order in which they are translated."""
+        return (*((self.default,) if self.default else ()), *self.selections)
 
 
 @dataclass(frozen=True)
@@ -76,27 +84,26 @@ def read(pod: core.Pod, namespace: str, policy: Policy | None = None) -> Wanted:
         ignored = [key for key in (names.NETWORKS, names.DEFAULT_NETWORK) if annotations.get(key)]
         warnings = tuple(f"metadata.annotations[{key}]: has no effect: {why}" for key in ignored)
         return Wanted(subject, namespace, (), warnings)
-    _refuse_default_network(annotations, notes)
+    default = _default_network(annotations, notes)
     _warn_of_historic(annotations, notes)
     selections = annotation.parse(annotations.get(names.NETWORKS, ""), namespace, notes)
     _check_isolation(selections, namespace, policy or Policy(), notes)
     _check_list(selections, notes)
     if notes.faults:
         raise InvalidError(subject, notes.faults)
-    return Wanted(subject, namespace, selections, tuple(notes.warnings))
+    return Wanted(subject, namespace, selections, tuple(notes.warnings), default)
 
 
 def translate(wanted: Wanted, lookup: Lookup) -> Translation:
     """The native form of ``wanted``. Raises InvalidError with every fault."""
-    if not wanted.selections:
+    if not wanted.all:
         return Translation((), warnings=wanted.warnings)
     work = _Work(wanted, lookup)
-    default = Network(pod_network_name=api_names.DEFAULT_NETWORK, interface_name=api_names.DEFAULT_INTERFACE)
-    listed = [default]
+    listed = work.default()
     for place, selection in enumerate(wanted.selections, start=1):
         made = work.entry(selection, selection.interface or f"net{place}")
         listed += [made] if made else []
-    routes.check_twice([(s.path, s.default_route) for s in wanted.selections], work.notes)
+    routes.check_twice([(s.path, s.default_route) for s in wanted.all], work.notes)
     if work.notes.faults:
         raise InvalidError(wanted.subject, work.notes.faults)
     warnings = (*wanted.warnings, *work.notes.warnings)
@@ -130,6 +137,20 @@ class _Work:
     further: list[Further] = field(default_factory=list)
     selected: dict[tuple[str, str], Nad] = field(default_factory=dict)
     _uses: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def default(self) -> list[Network]:
+        """The entry with eth0: the cluster's default network, or what takes its place; none with a fault."""
+        chosen = self.wanted.default
+        if chosen is None:
+            return [Network(pod_network_name=api_names.DEFAULT_NETWORK, interface_name=api_names.DEFAULT_INTERFACE)]
+        made = self.entry(chosen, api_names.DEFAULT_INTERFACE)
+        elsewhere = {gateway.version for one in self.wanted.selections for gateway in one.default_route or ()}
+        found = self._native(chosen) if made else None
+        if made is None or found is None:
+            return []
+        led = routes.over_eth0(found[1]) - elsewhere
+        default4, default6 = made.is_default_gw4 or 4 in led, made.is_default_gw6 or 6 in led
+        return [structs.replace(made, is_default_gw4=default4, is_default_gw6=default6)]
 
     def entry(self, selection: Selection, interface: str) -> Network | None:
         """The native entry for ``selection``; None with a fault."""
@@ -190,11 +211,25 @@ def further_candidates(selections: tuple[Selection, ...]) -> set[tuple[str, str]
     return found
 
 
-def _refuse_default_network(annotations: dict[str, str], notes: Notes) -> None:
-    if names.DEFAULT_NETWORK in annotations:
-        message = "the cluster's own CNI makes eth0, so the default network cannot be replaced here"
-        path = f"metadata.annotations[{names.DEFAULT_NETWORK}]"
-        notes.fault(path, message, annotations[names.DEFAULT_NETWORK], FaultType.FORBIDDEN)
+def _default_network(annotations: dict[str, str], notes: Notes) -> Selection | None:
+    """What takes the place of the cluster's default network. Its nodes need the CNI shim, or refuse the Pod.
+
+    Namespace isolation does not hold here: Multus takes it from kube-system, if no namespace is named.
+    """
+    if names.DEFAULT_NETWORK not in annotations:
+        return None
+    path, text = f"metadata.annotations[{names.DEFAULT_NETWORK}]", annotations[names.DEFAULT_NETWORK]
+    before = len(notes.faults)
+    found = annotation.parse(text, names.DEFAULT_NAMESPACE, notes, path)
+    if len(notes.faults) > before:
+        return None
+    if len(found) != 1:
+        notes.fault(path, "must name one network: leave the annotation out for the cluster's own", text)
+        return None
+    [chosen] = found
+    if chosen.interface not in {"", api_names.DEFAULT_INTERFACE}:
+        notes.warn(f"{chosen.path}.interface", f"has no effect: its interface is {api_names.DEFAULT_INTERFACE}")
+    return replace(chosen, interface=api_names.DEFAULT_INTERFACE)
 
 
 def _warn_of_historic(annotations: dict[str, str], notes: Notes) -> None:
@@ -217,7 +252,7 @@ def _check_list(selections: tuple[Selection, ...], notes: Notes) -> None:
     """Interfaces are named once. ``net<place>`` counts every entry, so a name of one's own can take it."""
     if len(selections) >= networks.MAX_NETWORKS:
         notes.fault(annotation.PATH, f"must have at most {networks.MAX_NETWORKS - 1} entries", len(selections))
-    seen = {api_names.DEFAULT_INTERFACE: "the cluster's default network"}
+    seen = {api_names.DEFAULT_INTERFACE: "the default network"}
     for place, selection in enumerate(selections, start=1):
         name = selection.interface or f"net{place}"
         if name in seen:

@@ -49,6 +49,13 @@ def _trust_plugins(selection: Selection, path: str, notes: Notes) -> None:
         notes.warn(f"{path}[{place}]", message)
 
 
+def over_eth0(native: Native) -> frozenset[int]:
+    """The families whose default route leads over ``native`` in the place of the cluster's default network: those
+    with a gateway. What plugins make there stays, as no other network was before them."""
+    pool = native.addressing.pool
+    return frozenset(addresses.address(r.gateway).version for r in (pool.ranges if pool else ()) if r.gateway)
+
+
 def check_twice(asked: Sequence[tuple[str, tuple[Address, ...] | None]], notes: Notes) -> None:
     """A Pod has one default route per family."""
     for version in (4, 6):

@@ -65,7 +65,7 @@ class Webhook:
 
     async def _translated(self, pod: core.Pod, namespace: str) -> pods.Translation:
         wanted = pods.read(pod, namespace, self._policy)
-        found = await self._nads(pods.further_candidates(wanted.selections))
+        found = await self._nads(pods.further_candidates(wanted.all))
         return pods.translate(wanted, lambda space, name: found.get((space, name)))
 
     async def _nads(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Nad]:

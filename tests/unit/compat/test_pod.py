@@ -114,7 +114,7 @@ def test_no_networks(translate: Translate, text: str) -> None:
         ("vf", "[0].name", 'spec.config.type: '),
         ('[{"name":"a","interface":"net2"},{"name":"b"}]', "[1].interface", "by its place: set 'interface'"),
         ("a@x0,b@x0", "[1].interface", "is the interface of metadata.annotations"),
-        ("a@eth0", "[0].interface", "the cluster's default network"),
+        ("a@eth0", "[0].interface", "the default network"),
         (",".join(["a"] * 32), "", "at most 31 entries"),
         ('[{"name":"a","ips":["10.2.0.9"]}]', "[0].ips[0]", "which are of 10.1.0.0/24"),
         ('[{"name":"a","ips":["10.1.0.1"]}]', "[0].ips[0]", "not an address that the NAD gives"),
@@ -227,13 +227,71 @@ def test_isolation(translate: Translate, text: str, message: str) -> None:
         translate(text, policy=policy)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "a", "kube-system/a"])
-def test_the_default_network_cannot_be_replaced(text: str) -> None:
+DEFAULT_PATH = "metadata.annotations[v1.multus-cni.io/default-network]"
+
+
+def in_place_of_default(text: str, networks: str | None, *nads: Nad) -> pods.Translation:
+    known = {nad.key: nad for nad in nads}
+    wanted = pods.read(make_pod(networks, {names.DEFAULT_NETWORK: text}), "test", pods.Policy(isolated=True))
+    return pods.translate(wanted, lambda namespace, name: known.get((namespace, name)))
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        ("", "", "must name one network"),
+        ("[]", "", "must name one network"),
+        ("a,b", "", "must name one network"),
+        ("a,", "", "ends in a comma"),
+        ('{"name":"a"}', "", "put the object in [ ]"),
+        ("[null]", "[0]", "JSON object"),
+        ("[", "", "not JSON"),
+        ("absent", "[0].name", "(absent) in namespace (kube-system)"),
+    ],
+)
+def test_a_default_network_that_cannot_be(text: str, path: str, words: str) -> None:
     with pytest.raises(InvalidError) as caught:
-        pods.read(make_pod(None, {names.DEFAULT_NETWORK: text}), "test")
+        in_place_of_default(text, None)
     [fault] = caught.value.faults
-    assert fault.path == "metadata.annotations[v1.multus-cni.io/default-network]"
-    assert "cannot be replaced" in str(fault)
+    assert fault.path == DEFAULT_PATH + path
+    assert words in str(fault)
+
+
+@pytest.mark.parametrize("text", ["a", "kube-system/a", '[{"name":"a"}]', "a@eth0"])
+def test_a_default_network_has_eth0_and_there_is_no_other(text: str) -> None:
+    made = in_place_of_default(text, None, make_nad({"type": "ptp"}, "a", "kube-system"))
+    assert rows(made) == [("kube-system.a", "eth0")]
+    assert networks.parse(networks.encode(made.networks)) == made.networks
+    assert made.warnings == ()
+
+
+def test_the_other_networks_keep_their_places_beside_a_default_network() -> None:
+    nad = make_nad(bridge(), "a")
+    made = in_place_of_default("test/a@x0", "a,a@y0,a", nad)
+    assert rows(made) == [("test.a", "eth0"), ("test.a-2", "net1"), ("test.a-3", "y0"), ("test.a-4", "net3")]
+    assert made.warnings == (f"{DEFAULT_PATH}[0].interface: has no effect: its interface is eth0",)
+
+
+@pytest.mark.parametrize(
+    ("config", "entry", "expected"),
+    [
+        (bridge(DUAL), {}, [(True, True), (False, False)]),
+        (bridge(DUAL), {"default-route": ["10.1.0.1"]}, [(False, True), (True, False)]),
+        (bridge({}), {}, [(False, False), (False, False)]),
+    ],
+)
+def test_default_routes_lead_over_a_default_network(
+    config: Any, entry: dict[str, Any], expected: list[tuple[bool, bool]]
+) -> None:
+    made = in_place_of_default("test/a", json.dumps([{"name": "a", **entry}]), make_nad(config, "a"))
+    assert [(n.is_default_gw4, n.is_default_gw6) for n in made.networks] == expected
+
+
+def test_a_default_network_has_parameters_too() -> None:
+    text = '[{"name":"a","namespace":"test","mac":"02:00:00:00:00:01"}]'
+    made = in_place_of_default(text, None, make_nad(bridge(), "a"))
+    assert [pair.config.spec.mac for pair in made.attachments] == ["02:00:00:00:00:01"]
+    assert made.networks[0].interface_name == "eth0"
 
 
 @pytest.mark.parametrize(("key", "meant"), names.HISTORIC.items())
