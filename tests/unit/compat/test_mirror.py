@@ -111,6 +111,26 @@ async def test_nads_that_were_there_before_the_program(api: Any) -> None:
     await until(lambda: word(api, "a") == "ok" and "a/b" in word(api, "b"))
 
 
+async def test_an_edit_for_plugins_is_followed_while_pods_use_the_network(api: Any) -> None:
+    put_nad(api, {"type": "mynet"})
+    await until(lambda: word(api) == "ok")
+    put_pod(api, "test.net1")
+    put_nad(api, {"type": "mynet", "mtu": 1400})
+    await until(lambda: "1400" in spec(api)["cni"]["config"])
+    assert word(api) == "ok"
+
+
+async def test_a_network_is_replaced_when_plugins_take_over_and_kept_while_pods_use_it(api: Any) -> None:
+    put_nad(api, FIRST)
+    await until(lambda: word(api) == "ok")
+    put_pod(api, "test.net1")
+    put_nad(api, {"type": "mynet"})
+    await until(lambda: "while Pods use the network" in word(api))
+    assert "macvlan" in spec(api)
+    put_pod(api, "test.net1", phase="Succeeded")
+    await until(lambda: spec(api) and "cni" in spec(api) and word(api) == "ok")
+
+
 @pytest.mark.parametrize("change", [OTHER_MTU, OTHER_RANGE])
 async def test_an_edit_is_followed_when_nobody_uses_the_network(api: Any, change: Any) -> None:
     put_nad(api, FIRST)
