@@ -316,14 +316,20 @@ def test_our_own_list_is_known_again(translate: Translate) -> None:
     assert not pods.is_ours({})
 
 
+_keys = st.sampled_from(["hostPort", "containerPort", "protocol", "hostIP", "ingressRate", "egressBurst", "mac", "x"])
+_anything = st.none() | st.booleans() | st.integers(-1, 70000) | st.sampled_from(["tcp", "10.0.0.1", "x", ""])
 _entry = st.fixed_dictionaries(
-    {"name": st.sampled_from(["a", "b", "c", "vf", "shared", "nope", ""])},
+    {"name": st.sampled_from(["a", "b", "c", "d", "e", "vf", "shared", "nope", ""])},
     optional={
         "namespace": st.sampled_from(["default", "test", "other"]),
         "interface": st.sampled_from(["net1", "net2", "eth0", "x0", "lo", "a/b"]),
         "ips": st.lists(st.sampled_from(["10.1.0.9", "10.1.0.8/24", "10.2.0.1", "fd00::5", "x"]), max_size=3),
         "mac": st.sampled_from(["02:00:00:00:00:01", "01:00:00:00:00:01", "x"]),
         "default-route": st.lists(st.sampled_from(["10.1.0.1", "fd00::1"]), max_size=2),
+        "portMappings": _anything | st.lists(st.dictionaries(_keys, _anything, max_size=4), max_size=2),
+        "bandwidth": _anything | st.dictionaries(_keys, _anything, max_size=4),
+        "cni-args": _anything | st.dictionaries(_keys, _anything, max_size=2),
+        "deviceID": _anything,
     },
 )
 
@@ -332,7 +338,8 @@ _entry = st.fixed_dictionaries(
     st.lists(_entry, max_size=5) | st.lists(st.fixed_dictionaries({"name": st.sampled_from(["a", "b"])}), max_size=40)
 )
 def test_what_is_not_refused_is_a_valid_list(entries: list[dict[str, Any]]) -> None:
-    known = {n.key: n for n in (make_nad(bridge(), "a"), make_nad(macvlan(), "b"), make_nad(bridge({}), "c"))}
+    nads = (make_nad(bridge(), "a"), make_nad(macvlan(), "b"), make_nad(bridge({}), "c"), make_nad(None, "d"))
+    known = {n.key: n for n in (*nads, make_nad({"type": "ipvlan"}, "e"))}
     try:
         wanted = pods.read(make_pod(json.dumps(entries)), "test")
         made = pods.translate(wanted, lambda namespace, name: known.get((namespace, name)))
