@@ -103,10 +103,10 @@ class Claims:
     def _moved(self, block: kni.IPBlock) -> None:
         """The member that the address is kept for runs on another node now."""
         del self._mine[block.metadata.name]
-        config, network = _spot(block)
-        holder = self._leases.holder(config, network.network_address)
+        holder = self._leases.holder(*_first(block))
         if holder is not None:
-            log.error("%s has gone to node %s, but Pod %s still has it", network, block.spec.node_name, holder.pod)
+            text = "%s has gone to node %s, but Pod %s still has it"
+            log.error(text, block.spec.cidr, block.spec.node_name, holder.pod)
 
     async def run(self) -> None:
         """Claim what was lost and give idle blocks back, until cancelled."""
@@ -126,6 +126,9 @@ class Claims:
                 self._lost.put_nowait(block)
 
     async def _claim_again(self, block: kni.IPBlock) -> None:
+        if block.spec.holder is not None and self._leases.holder(*_first(block)) is None:
+            self._mine.pop(block.metadata.name, None)  # the controller let it go with the member that it was kept for
+            return
         bare = msgspec.structs.replace(block, metadata=ObjectMeta(name=block.metadata.name))
         try:
             found: kni.IPBlock | None = await self._api.create(bare)
@@ -209,6 +212,12 @@ class Claims:
 def _claim(config: str, network: pools.Network, node: str) -> kni.IPBlock:
     spec = kni.IPBlockSpec(network_config=config, cidr=str(network), node_name=node)
     return kni.IPBlock(metadata=ObjectMeta(name=pools.block_name(config, network)), spec=spec)
+
+
+def _first(block: kni.IPBlock) -> tuple[str, pools.Address]:
+    """NetworkConfig and the address that is kept, the only one of such a block."""
+    config, network = _spot(block)
+    return config, network.network_address
 
 
 def _spot(block: kni.IPBlock) -> _Spot:

@@ -61,9 +61,9 @@ def test_networks_with_host_network_are_refused(shared: Space) -> None:
     assert KEY in shared.refused(objects.pod("bad", "blue", hostNetwork=True))
 
 
-def test_the_list_of_a_pod_cannot_change(shared: Space) -> None:
+def test_a_bad_edit_of_a_list_is_refused(shared: Space) -> None:
     shared.make(objects.pod("steady", "nowhere"))
-    assert KEY in shared.refused(objects.pod("steady", "elsewhere"))
+    assert KEY in shared.refused(objects.pod("steady", "elsewhere", "elsewhere"))
 
 
 @pytest.mark.parametrize("case", CONFIGS)

@@ -95,7 +95,7 @@ def test_without_the_server_the_cluster_has_its_own_configuration_back(shimmed: 
 def test_after_a_kill_pods_wait_for_the_server(shimmed: Space) -> None:
     """kill -9: our configuration stays, so no sandbox is made without us; the runtime comes again."""
     worker = shimmed.world.workers()[0]
-    shimmed.world.on_node(worker, "sh", "-c", "pkill -KILL -f '[p]odnet-kni-server --host-root'")
+    shimmed.world.on_node(worker, "sh", "-c", "pkill -KILL -f '[p]odnet-kni-server --cni-cache-dir'")
     assert not _lacking(shimmed, worker)
     shimmed.make(_pod("later", worker))
     shimmed.wait_ready("later", seconds=120)

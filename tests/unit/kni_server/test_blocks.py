@@ -336,6 +336,23 @@ async def test_a_member_takes_its_address_to_another_node_with_one_write(
     assert await a.lease(sticky, 4, holder(1)) != address
 
 
+async def test_what_is_kept_is_let_go_with_its_member(keeping: FakeBlockApi, sticky: pools.Pool) -> None:
+    """The controller deletes what nobody comes back for: while the Pod is there it is claimed again, later not."""
+    leases = Leases()
+    mine = node("a", keeping, leases)
+    working = asyncio.create_task(mine.run())
+    await mine.lease(sticky, 4, member(0))
+    for remains in (1, 0):
+        [block] = keeping.blocks.values()
+        keeping.blocks.clear()
+        if not remains:
+            leases.release("db-0-0")
+        mine.seen(block, None)
+        await asyncio.sleep(0.01)
+        assert len(keeping.blocks) == remains
+    working.cancel()
+
+
 async def test_a_server_that_was_killed_still_keeps_addresses(keeping: FakeBlockApi, sticky: pools.Pool) -> None:
     address = await node("a", keeping).lease(sticky, 4, member(0))
     again = node("a", keeping)
