@@ -96,7 +96,9 @@ class NodeAgent:
     def _entry(self, network: multinetwork.PodNetwork, config: kni.NetworkConfig) -> kni.NodeNetworkEntry:
         made = node_status.entry(network, config, self.state(config), self._used, self._free, numa.of_interface)
         if self.hook_lost and made.ready:
-            return msgspec.structs.replace(made, ready=False, reason=reasons.RUNTIME_HOOK_LOST, message=self.hook_lost[:1024])
+            return msgspec.structs.replace(
+                made, ready=False, reason=reasons.RUNTIME_HOOK_LOST, message=self.hook_lost[:1024]
+            )
         return made
 
     def _mine(self) -> Iterator[tuple[multinetwork.PodNetwork, kni.NetworkConfig]]:
