@@ -137,7 +137,7 @@ class _Program:
         self._datapath = Composite(kernel, self._cni.plugins)
         self._objects = Objects(client, args.node_name)
         self._leases = Leases()
-        self._blocks = Blocks(args.node_name, self._leases, self._objects, lambda: self._node.touch())
+        self._blocks = Blocks(args.node_name, self._leases, self._objects, lambda: self._node.recount())
         self._publisher = publish.Publisher(
             client,
             self._datapath,
@@ -166,7 +166,7 @@ class _Program:
                 self._publisher.attached,
                 self._publisher.failed,
                 self._publisher.forgotten,
-                self._node.touch,
+                self._node.recount,
                 lambda sandbox: self._running.look(sandbox),
             ),
             policy=extras.Policy(tuple(filter(None, args.allowed_sysctls.split(",")))),

@@ -62,6 +62,8 @@ class NodeAgent:
         """Devices come back under any name, and virtual functions appear under names of their own."""
         self._published: list[kni.NodeNetworkEntry] | None = None
         self._dirty = asyncio.Event()
+        self._stale = True
+        """Whether the kernel must be looked at, too, and not only what is counted."""
         self.entries: list[kni.NodeNetworkEntry] = []
         """The networks of this node as last worked out."""
         self.hook_lost = ""
@@ -71,6 +73,12 @@ class NodeAgent:
 
     def touch(self) -> None:
         """Something changed: look again soon."""
+        self._stale = True
+        self._dirty.set()
+
+    def recount(self) -> None:
+        """Pods or blocks came or went. The kernel is left alone: looking at it costs the more the more Pods there
+        are, in the thread that attaches them; CHECK does it now and then."""
         self._dirty.set()
 
     def state(self, config: kni.NetworkConfig) -> NodeLinkState | None:
@@ -91,6 +99,9 @@ class NodeAgent:
         self._watched = {name for link in wanted.values() for name in link.names}
         states = await self._datapath.ensure_node(list(wanted.values()))
         self._states = {config: states[link] for config, link in of.items()}
+        self._count()
+
+    def _count(self) -> None:
         self.entries = [self._entry(network, config) for network, config in self._mine()]
 
     def _entry(self, network: multinetwork.PodNetwork, config: kni.NetworkConfig) -> kni.NodeNetworkEntry:
@@ -136,13 +147,24 @@ class NodeAgent:
             await asyncio.sleep(_SETTLE)
             self._dirty.clear()
             try:
-                await self.set_up()
+                await self._look()
                 await self.publish()
                 pause = _PAUSES[0]
             except (KubeError, DatapathError) as error:
                 log.warning("%s; trying again in %.1f s", error, pause)
                 await self._pause(pause)
                 pause = min(pause * 2, _PAUSES[1])
+
+    async def _look(self) -> None:
+        if not self._stale and not self._watches_all:  # only the kernel knows which devices are free
+            self._count()
+            return
+        self._stale = False
+        try:
+            await self.set_up()
+        except BaseException:
+            self._stale = True
+            raise
 
     async def _pause(self, seconds: float) -> None:
         """Wait before trying again, but no longer than until something else changes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,12 +71,20 @@ def client() -> FakeClient:
 
 
 @pytest.fixture
-def agent(client: FakeClient) -> NodeAgent:
+def datapath() -> FakeDatapath:
+    return FakeDatapath()
+
+
+USED = {"blue": 2}
+
+
+@pytest.fixture
+def agent(client: FakeClient, datapath: FakeDatapath) -> NodeAgent:
     return NodeAgent(
         client,  # type: ignore[arg-type]
         FakeObjects(),  # type: ignore[arg-type]
-        FakeDatapath(),
-        used=lambda name: 2,
+        datapath,
+        used=lambda name: USED[name],
         free=lambda pool, version: 7,
         in_use=set,
     )
@@ -109,3 +118,19 @@ async def test_labels_say_whether_it_is_ready(agent: NodeAgent, client: FakeClie
     await agent.set_up()
     await agent.publish()
     assert client.merged == [{names.node_label("blue"): "ready"}]
+
+
+async def test_counting_leaves_the_kernel_alone(
+    agent: NodeAgent, client: FakeClient, datapath: FakeDatapath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working = asyncio.create_task(agent.run())
+    for used in (3, 4, 5):
+        monkeypatch.setitem(USED, "blue", used)
+        agent.recount()
+        await asyncio.sleep(0.1)
+        assert client.applied[-1]["networks"][0]["attachments"]["used"] == used
+    assert [call for call, _ in datapath.calls] == ["ensure_node"], "the first time only"
+    agent.touch()
+    await asyncio.sleep(0.1)
+    assert len(datapath.calls) == 2
+    working.cancel()
