@@ -263,13 +263,13 @@ def block(name: str, cidr: str, node: str, holder: str = "") -> dict[str, Any]:
 
 async def test_what_is_kept_for_members_goes_with_them_and_not_with_a_node(server: Any) -> None:
     blocks, sets = f"{KNI}/ipblocks", "/apis/apps/v1/namespaces/default/statefulsets"
-    template = {"metadata": {"labels": {"app": "db"}}, "spec": pod("x", "[]")["spec"]}
-    spec = {"replicas": 2, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, "template": template}
-    created(server, sets, {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
+    template = {"metadata": {"labels": {"app": "box"}}, "spec": pod("x", "[]")["spec"]}
+    spec = {"replicas": 2, "serviceName": "box", "selector": {"matchLabels": {"app": "box"}}, "template": template}
+    created(server, sets, {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "box"}, "spec": spec})
     created(server, CONFIGS, config("keeping", {"cidr": "10.9.0.0/24"}))
-    for number, holder in enumerate(("db-0", "db-1", "db-2", "db-3", "gone-0")):
+    for number, holder in enumerate(("box-0", "box-1", "box-2", "box-3", "gone-0")):
         created(server, blocks, block(f"kept-{holder}", f"10.9.0.{number}/32", "no-such-node", holder))
-    created(server, PODS, pod("db-3", "[]"))
+    created(server, PODS, pod("box-3", "[]"))
 
     def left() -> list[str]:
         items = server.send("GET", blocks).body["items"]
@@ -281,11 +281,11 @@ async def test_what_is_kept_for_members_goes_with_them_and_not_with_a_node(serve
         keeper = kept.Keeper(client, unneeded=60)
         for now in (0.0, 59.0):
             await keeper.look(now)
-            assert left() == ["db-0", "db-1", "db-2", "db-3", "gone-0"]
+            assert left() == ["box-0", "box-1", "box-2", "box-3", "gone-0"]
         await keeper.look(60.0)
-        assert left() == ["db-0", "db-1", "db-3"], "a Pod is left of the member that was scaled down"
-        server.send("DELETE", f"{PODS}/db-3", {"gracePeriodSeconds": 0})
-        server.send("DELETE", f"{sets}/db")
+        assert left() == ["box-0", "box-1", "box-3"], "a Pod is left of the member that was scaled down"
+        server.send("DELETE", f"{PODS}/box-3", {"gracePeriodSeconds": 0})
+        server.send("DELETE", f"{sets}/box")
         for now in (61.0, 121.0):
             await keeper.look(now)
         assert left() == []

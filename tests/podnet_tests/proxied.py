@@ -126,7 +126,10 @@ def _without_progress(item: Object) -> None:
     """What controllers have come to by now."""
     item.pop("status", None)
     metadata = item.get("metadata") or {}
-    (metadata.get("annotations") or {}).pop("deployment.kubernetes.io/revision", None)
+    annotations = metadata.get("annotations") or {}
+    annotations.pop("deployment.kubernetes.io/revision", None)
+    if not annotations:
+        metadata.pop("annotations", None)
     entries = metadata.get("managedFields")
     if entries:
         metadata["managedFields"] = [one for one in entries if one["manager"] != "kube-controller-manager"]

@@ -40,6 +40,7 @@ class Request:
     old_object: dict[str, Any] | None
     dry_run: bool
     groups: tuple[str, ...] = ()
+    subresource: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class _Request(Model, frozen=True, kw_only=True):
     object: dict[str, Any] | None = None
     old_object: dict[str, Any] | None = None
     dry_run: bool = False
+    sub_resource: str = ""
 
 
 class _Review(Model, frozen=True, kw_only=True):
@@ -141,6 +143,7 @@ def decode(body: bytes) -> Request:
         old_object=asked.old_object,
         dry_run=asked.dry_run,
         groups=tuple(asked.user_info.groups),
+        subresource=asked.sub_resource,
     )
 
 

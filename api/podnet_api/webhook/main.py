@@ -112,7 +112,8 @@ class Webhook:
         """The same after all mutation: what direct writers and later webhooks did to the list."""
         resolve = await self._resolver(request, request.object)
         if request.operation == "UPDATE":
-            faults = running.final_faults(request.object, request.old_object or {}, resolve)
+            through = running.through_faults(request.subresource)
+            faults = through or running.final_faults(request.object, request.old_object or {}, resolve)
             return await self._permitted_change(request, faults or Allow(), resolve)
         faults = pods.final_faults(request.object, resolve, self._decide(request), cni_shim=self._cni_shim)
         return await self._permitted(request, faults or Allow(), request.object, resolve)

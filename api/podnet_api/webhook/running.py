@@ -41,6 +41,13 @@ def final_faults(new: dict[str, Any], old: dict[str, Any], resolve: pods.Resolve
     return (Fault(networks.PATH, FaultType.FORBIDDEN, message),)
 
 
+def through_faults(subresource: str) -> tuple[Fault, ...]:
+    """A list that changes through a subresource, as whoever reports a status could do it, is refused."""
+    if not subresource:
+        return ()
+    return (Fault(networks.PATH, FaultType.FORBIDDEN, f"the list cannot change through {subresource}: change the Pod"),)
+
+
 def coming(new: dict[str, Any], old: dict[str, Any], resolve: pods.Resolve) -> list[tuple[str, str]]:
     """Field path and PodNetwork of each entry that the old list did not have: whose use must be allowed."""
     had = {name for _, name in pods.wanted(old, resolve)}
