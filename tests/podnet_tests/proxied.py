@@ -25,7 +25,7 @@ _OF_THE_MOMENT = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "UID"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
     (re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}"), "TIME"),
-    (re.compile(r"\b\d+m?s\b|<unknown>|<invalid>"), "AGE"),
+    (re.compile(r"\b(?:\d+[dhm])*\d+(?:ms|[dhms])\b|<unknown>|<invalid>"), "AGE"),
     (re.compile(r"^(-{3}|\+{3}) /\S+\s.*$", re.MULTILINE), r"\1 FILE"),
     (re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b"), "-NAME"),
     (re.compile(r"resourceVersion: \S+"), "resourceVersion: N"),
