@@ -130,6 +130,7 @@ class _Program:
     """The parts, put together."""
 
     def __init__(self, args: argparse.Namespace, client: Client, tasks: asyncio.TaskGroup) -> None:
+        # Long, because it is the list of all parts and of who knows whom; nothing is decided here.
         self._args = args
         self._tasks = tasks
         self._cni = cni_node.Node(args.host_root, args.cni_bin_dir, args.cni_conf_dir, args.cni_cache_dir)

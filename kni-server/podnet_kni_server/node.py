@@ -159,7 +159,7 @@ class NodeAgent:
         if not self._stale and not self._watches_all:  # only the kernel knows which devices are free
             self._count()
             return
-        self._stale = False
+        self._stale = False  # before the look: a touch while it goes on asks for another one
         try:
             await self.set_up()
         except BaseException:

@@ -2,7 +2,7 @@
 
 Both are processes of this test run, on ports of their own and a directory in memory; they end with it,
 even when it is killed (PR_SET_PDEATHSIG). The binaries come from the cache of hack/; without them the tests
-are skipped and say why.
+are skipped and say why. Longer than our files are: every program that a test may start beside the API server is here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""podnet-proxy before a real API server: which of field and annotation counts, rights, watches, controllers."""
+"""podnet-proxy before a real API server: which of field and annotation counts, rights, watches, controllers.
+
+Longer than our files are: one proxy and one set of requests serve all of it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Packets over every kind of link that has a maker, and over VLANs of the node."""
+"""Packets over every kind of link that has a maker, and over VLANs of the node.
+
+Longer than our files are: what the kinds have in common is seen best in one place.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,7 @@
-"""NADs as tables: what is native, what goes to CNI plugins, what is refused, and that no key vanishes."""
+"""NADs as tables: what is native, what goes to CNI plugins, what is refused, and that no key vanishes.
+
+Longer than our files are: one table for each form of a NAD, side by side.
+"""
 
 from __future__ import annotations
 
