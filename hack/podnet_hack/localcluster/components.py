@@ -117,6 +117,12 @@ CNI_PLUGINS = Component(
 CNITOOL = Component(
     "cnitool", "github.com/containernetworking/cni", versions.LIBCNI, ("github.com/containernetworking/cni/cnitool",)
 )
+CERT_MANAGER = Component(
+    "cert-manager",
+    "github.com/cert-manager/cert-manager",
+    versions.CERT_MANAGER,
+    tuple("github.com/cert-manager/cert-manager/cmd/" + name for name in ("cainjector", "controller", "webhook")),
+)
 KIND = Component("kind", "sigs.k8s.io/kind", versions.KIND, ("sigs.k8s.io/kind",))
 
 CLUSTER = (KIND, CONTAINERD, ETCD, CNI_PLUGINS, COREDNS, KUBERNETES)
