@@ -1,0 +1,10 @@
+"""Other multi-network systems onto the podnet API, each by a pure translator of its own.
+
+``base`` has what all share, ``registry`` what a system is, ``translate`` runs every system over the objects of a
+directory or a cluster. To add one: a module with a ``SYSTEM``, and its entry in ``catalogue``.
+"""
+
+from podnet_compat.systems.catalogue import SYSTEMS
+from podnet_compat.systems.translate import Outcome, translate_objects
+
+__all__ = ["SYSTEMS", "Outcome", "translate_objects"]

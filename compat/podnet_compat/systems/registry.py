@@ -1,0 +1,55 @@
+"""Which systems there are, by which keys and kinds they are known, and what translates each. Pure.
+
+A system is one module with a ``SYSTEM`` in it, named in ``MODULES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from podnet_compat.systems.base import Objects, Source, Translator
+
+
+def always(_source: Source, _objects: Objects) -> bool:
+    """Every object of the kind belongs to the system."""
+    return True
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of object that a system has, and what becomes of one. ``applies``: for kinds that several systems
+    share (a NetworkAttachmentDefinition, a Service), whether one is this system's."""
+
+    group: str
+    kind: str
+    translate: Translator
+    namespaced: bool = True
+    applies: Callable[[Source, Objects], bool] = always
+    plural: str = ""
+    """As the API has it in URLs; empty: never read through the API."""
+    versions: tuple[str, ...] = ("v1",)
+    """Versions under which it is asked for, the first that is served."""
+
+
+@dataclass(frozen=True)
+class System:
+    """Another multi-network system.
+
+    ``adds``: it adds to the cluster's default network, else it takes its place. ``keys``: annotations by which its
+    Pods are known. ``claims``: whether a Pod is its own, where the keys alone do not say so."""
+
+    name: str
+    adds: bool
+    keys: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    pods: Translator | None = None
+    claims: Callable[[Source, Objects], bool] | None = None
+    recognised: str = ""
+    """Why its Pods are not translated, where they are only recognised: said in a warning."""
+
+    def has(self, pod: Source, objects: Objects) -> bool:
+        """Whether ``pod`` is to be translated by this system."""
+        if self.claims is not None:
+            return self.claims(pod, objects)
+        return any(key in pod.annotations for key in self.keys)

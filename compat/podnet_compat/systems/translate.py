@@ -1,0 +1,137 @@
+"""Every system over the objects of a directory or a cluster. Pure; ``cli`` calls ``translate_objects``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from podnet_api import names as api_names
+from podnet_api import networks
+from podnet_api.errors import InvalidError
+from podnet_api.meta import Model, Resource
+
+from podnet_compat import names
+from podnet_compat import pod as pods
+from podnet_compat.systems import base, workloads
+from podnet_compat.systems.base import Made, Objects, Source
+from podnet_compat.systems.catalogue import SYSTEMS
+from podnet_compat.systems.registry import Kind, System
+
+Object = dict[str, Any]
+
+
+@dataclass
+class Outcome:
+    """What became of the objects. ``made``: native objects. ``changed``: the given objects that have a list now.
+    ``rest``: those that belong to no other system, in their order."""
+
+    made: list[Object] = field(default_factory=list)
+    changed: list[Object] = field(default_factory=list)
+    rest: list[Object] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    _origins: dict[tuple[str, str, str], tuple[Object, str]] = field(default_factory=dict)
+
+    def add(self, origin: Source, made: Made) -> None:
+        """Take over what ``origin`` became; an object that another source made differently is an error."""
+        for item in _manifests(made):
+            meta = item["metadata"]
+            key = (item["kind"], meta.get("namespace", ""), meta["name"])
+            known = self._origins.get(key)
+            if known is None:
+                self._origins[key] = (item, origin.subject)
+                self.made.append(item)
+            elif known[0] != item:
+                named = f"{key[0]} {f'{key[1]}/{key[2]}'.strip('/')}"
+                self.errors.append(f"cannot translate {origin.subject}: {known[1]} becomes {named}, too: rename one")
+        self.warnings += [f"warning: {origin.subject}: {warning}" for warning in made.warnings]
+
+
+def translate_objects(items: Iterable[Object], namespace: str, systems: Iterable[System] | None = None) -> Outcome:
+    """What ``items`` become; ``namespace`` is that of objects that do not say their own. Raises nothing: what is
+    refused stands in ``errors``. The order of ``items`` changes the order of the result only."""
+    chosen = tuple(SYSTEMS if systems is None else systems)
+    listed, outcome = list(items), Outcome()
+    objects = known(listed, namespace, chosen)
+    for item in listed:
+        try:
+            _one(item, namespace, objects, chosen, outcome)
+        except InvalidError as error:
+            outcome.errors.append(str(error))
+    return outcome
+
+
+def known(items: Iterable[Object], namespace: str, systems: Iterable[System]) -> Objects:
+    """The lookup over ``items``, without those whose metadata is broken (which are refused where they stand)."""
+    cluster = {(k.group, k.kind) for system in systems for k in system.kinds if not k.namespaced} | {("", "Namespace")}
+    found = []
+    for item in items:
+        try:
+            found.append(_source(item, namespace, cluster))
+        except InvalidError:
+            continue
+    return Objects(found)
+
+
+def _source(item: Object, namespace: str, cluster: set[tuple[str, str]]) -> Source:
+    group = str(item.get("apiVersion", "")).rpartition("/")[0]
+    return base.source(item, namespace, cluster=(group, item.get("kind")) in cluster)
+
+
+def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, ...], outcome: Outcome) -> None:
+    pod = workloads.pod(item, namespace)
+    if pod is not None:
+        system = next((system for system in systems if system.has(pod, objects)), None)
+        made = _pod(pod, objects, system) if system else Made()
+        outcome.add(pod, made)
+        if made.listed:
+            outcome.changed.append(workloads.annotated(item, listing(made)))
+        elif system is None:
+            outcome.rest.append(item)
+        return
+    cluster = {(k.group, k.kind) for system in systems for k in system.kinds if not k.namespaced}
+    origin = _source(item, namespace, cluster)
+    matching = kinds(origin, objects, systems)
+    for kind in matching:
+        outcome.add(origin, kind.translate(origin, objects))
+    if not matching:
+        outcome.rest.append(item)
+
+
+def kinds(origin: Source, objects: Objects, systems: Iterable[System]) -> list[Kind]:
+    """What translates ``origin``, an object that is no Pod."""
+    found = [k for system in systems for k in system.kinds if (k.group, k.kind) == (origin.group, origin.kind)]
+    return [kind for kind in found if kind.applies(origin, objects)][:1]
+
+
+def _pod(pod: Source, objects: Objects, system: System) -> Made:
+    """What ``system`` makes of ``pod``; nothing, with a warning, where the Pod cannot have networks."""
+    spec = pod.body.get("spec")
+    present = [key for key in system.keys if key in pod.annotations]
+    if isinstance(spec, dict) and spec.get("hostNetwork") is True:
+        why = "has no effect: the Pod has the node's own interfaces"
+        return Made(warnings=tuple(f"metadata.annotations[{key}]: {why}" for key in present))
+    if system.pods is None:
+        why = f"belongs to {system.name} and is not translated: {system.recognised}"
+        return Made(warnings=tuple(f"metadata.annotations[{key}]: {why}" for key in present))
+    return system.pods(pod, objects)
+
+
+def listing(made: Made) -> dict[str, str]:
+    """The annotations of a Pod with the list of ``made``."""
+    return {
+        api_names.NETWORKS_ANNOTATION: networks.encode(made.listed),
+        names.TRANSLATED: pods.mark(made.listed),
+    }
+
+
+def _manifests(made: Made) -> list[Object]:
+    pairs = [item for one in made.pairs for item in (one.attachment, one.config)]
+    found = [_manifest(item.resource, item) for item in (*made.networks, *made.configs, *pairs)]
+    return [*found, *map(dict, made.manifests)]
+
+
+def _manifest(resource: Resource, item: Model) -> Object:
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **msgspec.to_builtins(item)}

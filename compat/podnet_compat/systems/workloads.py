@@ -1,0 +1,52 @@
+"""Where the Pod is in an object: a Pod itself, or the template of a workload. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from podnet_compat.systems import base
+from podnet_compat.systems.base import Source
+
+TEMPLATES = {
+    ("", "Pod"): (),
+    ("", "ReplicationController"): ("spec", "template"),
+    ("apps", "Deployment"): ("spec", "template"),
+    ("apps", "StatefulSet"): ("spec", "template"),
+    ("apps", "DaemonSet"): ("spec", "template"),
+    ("apps", "ReplicaSet"): ("spec", "template"),
+    ("batch", "Job"): ("spec", "template"),
+    ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
+    ("", "PodTemplate"): ("template",),
+}
+"""Keys that lead to the Pod, by group and kind."""
+
+
+def pod(item: Mapping[str, Any], namespace: str) -> Source | None:
+    """The Pod in ``item``, called like its workload; None where there is none. Raises InvalidError for an object
+    whose metadata is broken."""
+    whole = base.source(item, namespace)
+    keys = TEMPLATES.get((whole.group, whole.kind))
+    if keys is None:
+        return None
+    template: Any = whole.body
+    for key in keys:
+        template = template.get(key, {}) if isinstance(template, dict) else {}
+    if not isinstance(template, dict):
+        return None
+    meta = template.get("metadata", {})
+    named = {**meta, "name": whole.name, "namespace": whole.namespace} if isinstance(meta, dict) else meta
+    inner = base.source({**template, "apiVersion": "v1", "kind": "Pod", "metadata": named}, namespace)
+    return Source("", whole.kind, whole.namespace, whole.name, inner.body, inner.labels, inner.annotations)
+
+
+def annotated(item: Mapping[str, Any], added: Mapping[str, str]) -> dict[str, Any]:
+    """``item`` with the annotations ``added`` on the Pod in it."""
+    group = str(item.get("apiVersion", "")).rpartition("/")[0]
+    return _put(item, (*TEMPLATES[(group, str(item.get("kind")))], "metadata", "annotations"), added)
+
+
+def _put(item: Any, keys: tuple[str, ...], added: Mapping[str, str]) -> dict[str, Any]:
+    """A copy of ``item`` in which the object at ``keys`` has ``added``."""
+    held = dict(item or {})
+    return {**held, keys[0]: _put(held.get(keys[0]), keys[1:], added)} if keys else {**held, **added}
