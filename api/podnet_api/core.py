@@ -25,6 +25,8 @@ class PodSpec(Model, frozen=True, kw_only=True):
     host_network: bool = False
     service_account_name: str = ""
     scheduler_name: str = ""
+    dns_policy: str = ""
+    dns_config: dict[str, object] | None = None
 
 
 class PodIP(Model, frozen=True, kw_only=True):

@@ -380,7 +380,8 @@ class Route(Model, frozen=True, kw_only=True):
 
 
 class Dns(Model, frozen=True, kw_only=True):
-    """Name servers of a network, reported in the Pod's network status."""
+    """Name servers of a network: told in the Pod's network status and, where the Pod's default route leads over it,
+    in its resolv.conf."""
 
     rules: ClassVar[tuple[Rule, ...]] = (_all_ip("nameservers", "isIP(x)"),)
 
@@ -388,6 +389,8 @@ class Dns(Model, frozen=True, kw_only=True):
     """Addresses of the servers."""
     search: Annotated[list[Annotated[str, Meta(max_length=253)]], Meta(max_length=32)] = []
     """Search list."""
+    options: Annotated[list[Annotated[str, Meta(max_length=253)]], Meta(max_length=32)] = []
+    """Options of the resolver, e.g. "ndots:2"."""
 
 
 class NodeRequirement(Model, frozen=True, kw_only=True):
@@ -523,8 +526,9 @@ class NetworkConfigSpec(Model, frozen=True, kw_only=True):
     routes: Annotated[list[Route], Meta(max_length=64)] = []
     """Routes in every Pod of the network."""
     dns: Dns | None = None
-    """Name servers of the network: told in the Pod's status and in its networks.json. The Pod's resolv.conf stays
-    the cluster's; a Pod that wants these asks for them in its dnsConfig."""
+    """Name servers of the network: told in the Pod's status and in its networks.json. A Pod whose default route leads
+    over the network (isDefaultGW4, isDefaultGW6, or eth0) has them in its resolv.conf as well: behind the cluster's
+    with dnsPolicy ClusterFirst, before the node's with Default. One with a dnsConfig or dnsPolicy None has not."""
     anti_spoof: Annotated[bool, Meta(extra={"shown": False})] = True
     """Whether the node drops frames from a Pod whose MAC or IP address is not the one it was given. Absent:
     true for the datapaths bridge, vxlan, vlan (mode bridge) and tap; no other datapath can do it, there true is
@@ -599,6 +603,8 @@ class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
     """MAC address of the interface; absent: derived."""
     routes: Annotated[list[Route], Meta(max_length=64)] = []
     """Further routes of the Pod over this interface."""
+    dns: Dns | None = None
+    """Name servers in place of those of the network."""
     bandwidth: Bandwidth | None = None
     """Limits of the interface."""
     sysctls: Sysctls = {}

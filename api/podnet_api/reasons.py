@@ -45,6 +45,7 @@ NETWORK_CHANGE_FAILED = "NetworkChangeFailed"
 NETWORK_REPAIRED = "NetworkRepaired"
 NETWORK_DAMAGED = "NetworkDamaged"
 CAPABILITY_NOT_DECLARED = "CapabilityNotDeclared"
+DNS_LEFT_OUT = "DNSLeftOut"
 
 ADVICE: dict[str, str] = {
     PARAMS_NOT_READY: "look at the condition ParamsReady of the same object",
@@ -72,6 +73,7 @@ ADVICE: dict[str, str] = {
     NO_NODE_WITH_NETWORKS: "change the list, or make the networks ready on a common node",
     NO_ADDRESSES_LEFT: "enlarge the pool or remove a Pod; the Pod starts then",
     CAPABILITY_NOT_DECLARED: "declare the capability in the CNI configuration, if its plugin has it",
+    DNS_LEFT_OUT: "name fewer servers, or give the Pod a dnsConfig with those that count",
     NETWORK_DAMAGED: "read the message; if it stays, delete the Pod, which is attached anew when it starts again",
     NETWORK_CHANGE_FAILED: "read the message; the KNI server tries again",
     NO_ATTACHMENTS_LEFT: "raise capacity.attachments or remove a Pod; the Pod starts then",
@@ -90,6 +92,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         NETWORKS_ATTACHED, ATTACH_FAILED, NETWORK_NOT_FOUND, NETWORK_DISABLED, ATTACHMENT_NOT_FOUND, DUPLICATE_NETWORK,
         INVALID_NETWORKS, NO_NODE_WITH_NETWORKS, NO_ADDRESSES_LEFT, NO_ATTACHMENTS_LEFT, NETWORKS_CHANGED,
         NETWORK_CHANGE_FAILED, NETWORK_REPAIRED, NETWORK_DAMAGED, CAPABILITY_NOT_DECLARED,
+        DNS_LEFT_OUT,
     ),
 }  # fmt: skip
 """Where each word stands. docs/reasons.md is made from this."""

@@ -320,6 +320,7 @@ def as_observed(interface: InterfaceRecord, observed: Observed) -> InterfaceReco
         gateways=[str(g) for g in observed.gateways],
         nameservers=list(observed.nameservers) or interface.nameservers,
         search=list(observed.search) or interface.search,
+        dns_options=list(observed.dns_options) or interface.dns_options,
     )
 
 

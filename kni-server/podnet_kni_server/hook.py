@@ -38,7 +38,7 @@ class Files(Protocol):
 class Hook:
     """nri.events.Handler. ``now`` gives a sandbox the list that its Pod has now: what the runtime tells is as it was
     when the sandbox was made, also after a restart of either. ``lost`` hears of sandboxes that are gone and could not
-    be detached."""
+    be detached. ``resolv`` gives the mount of a container's resolv.conf, where it is not the runtime's."""
 
     def __init__(
         self,
@@ -46,11 +46,13 @@ class Hook:
         files: Files,
         now: Callable[[Sandbox], Sandbox] = lambda sandbox: sandbox,
         lost: Callable[[str], None] = lambda one: None,
+        resolv: Callable[[Record, types.Container], types.Mount | None] = lambda record, container: None,
     ) -> None:
         self._core = core
         self._files = files
         self._now = now
         self._lost = lost
+        self._resolv = resolv
         self.synchronized = asyncio.Event()
         self.sandboxes: dict[str, Sandbox] = {}
         """All that live, by id, as the runtime told of them."""
@@ -85,11 +87,12 @@ class Hook:
             return types.Adjustment()
         try:
             self._files.show(record)
+            resolv = self._resolv(record, container)
         except PodnetError as error:
             raise errors.HookRefused(str(error)) from error
-        return self._shown(record, container)
+        return self._shown(record, container, [resolv] if resolv else [])
 
-    def _shown(self, record: Record, container: types.Container) -> types.Adjustment:
+    def _shown(self, record: Record, container: types.Container, more: Sequence[types.Mount]) -> types.Adjustment:
         """What the user set stays as it is."""
         mounts = [types.Mount(STATUS_DIRECTORY, "bind", str(self._files.directory(record.sandbox)), ("rbind", "ro"))]
         if any(mount.destination.rstrip("/") == STATUS_DIRECTORY for mount in container.mounts):
@@ -98,7 +101,7 @@ class Hook:
         devices = (types.Device(d.path, d.major, d.minor, d.mode, d.owner, d.group) for d in containers.devices(record))
         own = status.environment(record)
         env = {key: own[key] for key in own if key not in container.env}
-        return types.Adjustment((*mounts, *shared), env, devices=tuple(devices))
+        return types.Adjustment((*mounts, *shared, *more), env, devices=tuple(devices))
 
     async def stop_pod_sandbox(self, pod: types.PodSandbox) -> None:
         """Detach; the namespace may be gone already."""

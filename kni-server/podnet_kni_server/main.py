@@ -51,6 +51,7 @@ from podnet_kni_server.plug import Plugger
 from podnet_kni_server.podresources import Kubelet, kubelet
 from podnet_kni_server.probes import Probes
 from podnet_kni_server.records import Sandbox
+from podnet_kni_server.resolver import Resolver
 from podnet_kni_server.running import Running
 from podnet_kni_server.runtime_calls import RuntimeCalls
 from podnet_kni_server.second_hook import SecondHook
@@ -174,7 +175,8 @@ class _Program:
         )
         plugger = Plugger(self._core, self._objects, self._datapath)
         self._running = Running(self._core, plugger, self._pod, self._publisher, self._events)
-        self._hook = Hook(self._core, self._publisher, self._running.now, self._running.lost)
+        resolver = Resolver(self._publisher.directory, self._pod, Path(args.host_root), self._events)
+        self._hook = Hook(self._core, self._publisher, self._running.now, self._running.lost, resolver.mount)
         self._running.sandboxes = lambda: self._hook.sandboxes
         self._checker = Checker(
             self._core,

@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable, Sequence
 
-from podnet_api import pools, reasons
+from podnet_api import kni, pools, reasons
 
 from podnet_kni_server import dhcp, extras, kinds
 from podnet_kni_server.datapath import model
@@ -31,6 +31,7 @@ def interface(
     leased = [_with_prefix(request, address) for address in addresses]
     bound = sorted((*request.static, *leased), key=lambda address: address.version)
     gateways = _gateways(request, shape, bound)
+    dns = request.own.dns or spec.dns or kni.Dns()
     link = LinkRecord(
         kind=shape.kind,
         name=request.interface,
@@ -57,8 +58,9 @@ def interface(
         link=link,
         default_versions=list(request.default_versions),
         gateways=[str(g) for g in gateways],
-        nameservers=spec.dns.nameservers if spec.dns else [],
-        search=spec.dns.search if spec.dns else [],
+        nameservers=dns.nameservers,
+        search=dns.search,
+        dns_options=dns.options,
     )
 
 

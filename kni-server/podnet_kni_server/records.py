@@ -95,6 +95,7 @@ class InterfaceRecord(Model, frozen=True, kw_only=True):
     gateways: list[str] = []
     nameservers: list[str] = []
     search: list[str] = []
+    dns_options: list[str] = []
 
 
 class Record(Model, frozen=True, kw_only=True):

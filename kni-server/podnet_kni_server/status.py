@@ -61,7 +61,7 @@ def _npwg_default(record: Record, observed: Observed | None) -> dict[str, Any]:
 
 def _npwg_entry(interface: InterfaceRecord, name_of: NameOf) -> dict[str, Any]:
     link = interface.link
-    dns = {"nameservers": interface.nameservers, "search": interface.search}
+    dns = {"nameservers": interface.nameservers, "search": interface.search, "options": interface.dns_options}
     entry: dict[str, Any] = {
         "name": name_of(interface.network),
         "interface": link.name,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from podnet_api import addresses, kni
 from podnet_api.faults import Fault, FaultType
-from podnet_api.validation.reading import read, route_faults, sysctl_faults
+from podnet_api.validation.reading import dns_faults, read, route_faults, sysctl_faults
 
 
 def attachment_config_faults(config: kni.AttachmentConfig) -> list[Fault]:
@@ -16,6 +16,7 @@ def attachment_config_faults(config: kni.AttachmentConfig) -> list[Fault]:
     faults = _static_faults(spec.addresses)
     for i, route in enumerate(spec.routes):
         faults += route_faults(f"spec.routes[{i}]", route)
+    faults += dns_faults(spec.dns)
     return faults + sysctl_faults(spec.sysctls) + _mac_faults(spec.mac) + _port_faults(spec.port_mappings)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from podnet_api import addresses, kni
+from podnet_api import kni
 from podnet_api.faults import Fault, FaultType
 from podnet_api.validation import ipam
-from podnet_api.validation.reading import read, route_faults, sysctl_faults
+from podnet_api.validation.reading import dns_faults, route_faults, sysctl_faults
 
 IPV6_MINIMUM_MTU = 1280
 
@@ -20,9 +20,7 @@ def network_config_faults(config: kni.NetworkConfig) -> list[Fault]:
         faults += ipam.faults("spec.ipam", spec.ipam) + _mtu_faults(spec) + _given_elsewhere(spec, spec.ipam)
     for i, route in enumerate(spec.routes):
         faults += route_faults(f"spec.routes[{i}]", route)
-    for i, server in enumerate(spec.dns.nameservers if spec.dns else []):
-        read(f"spec.dns.nameservers[{i}]", server, addresses.address, faults)
-    return faults + sysctl_faults(spec.sysctls)
+    return faults + dns_faults(spec.dns) + sysctl_faults(spec.sysctls)
 
 
 def _datapath_faults(spec: kni.NetworkConfigSpec) -> list[Fault]:

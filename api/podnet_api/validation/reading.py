@@ -1,4 +1,4 @@
-"""Text -> addresses, with a fault for what cannot be read; routes and sysctls, which several kinds have. Pure."""
+"""Text -> addresses, with a fault for what cannot be read; routes, DNS and sysctls, which several kinds have. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from podnet_api import addresses, kni
 from podnet_api.faults import Fault, FaultType
 
 T = TypeVar("T")
+_WORD = re.compile(r"[^\s#;]+")
 _SYSCTL = re.compile(r"net([./][A-Za-z0-9_-]+)+")
 
 
@@ -31,6 +32,18 @@ def route_faults(path: str, route: kni.Route) -> list[Fault]:
         message = f"must be of the family of {subnet}"
         faults.append(Fault(f"{path}.gateway", FaultType.INVALID, message, route.gateway))
     return faults
+
+
+def dns_faults(dns: kni.Dns | None) -> list[Fault]:
+    """Faults of ``spec.dns``. Its words stand in a Pod's resolv.conf, one after another (resolv.conf(5))."""
+    faults: list[Fault] = []
+    for i, server in enumerate(dns.nameservers if dns else []):
+        read(f"spec.dns.nameservers[{i}]", server, addresses.address, faults)
+    words = {"search": dns.search, "options": dns.options} if dns else {}
+    message = "must be one word, without blanks and without # or ;"
+    wrong = [(f"spec.dns.{key}[{i}]", word) for key in words for i, word in enumerate(words[key])
+             if not _WORD.fullmatch(word)]  # fmt: skip
+    return faults + [Fault(path, FaultType.INVALID, message, word) for path, word in wrong]
 
 
 def sysctl_faults(keys: Iterable[str]) -> list[Fault]:

@@ -176,4 +176,5 @@ def _observed(link: Link, made: Result, found: Observed | None) -> Observed:
         gateways=made.gateways,
         nameservers=made.dns.nameservers,
         search=made.dns.search,
+        dns_options=made.dns.options,
     )

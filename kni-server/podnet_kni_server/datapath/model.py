@@ -99,6 +99,7 @@ class Observed:
     """What plugins gave; podnet's own gateways are in the plan."""
     nameservers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
