@@ -93,7 +93,11 @@ async def _work(client: Client, options: argparse.Namespace) -> None:
     maker = Maker(store)
     shared = frozenset(filter(None, options.global_namespaces.split(",")))
     webhook = Webhook(store, maker, Policy(options.namespace_isolation, shared))
-    handlers = {"/mutate-pods": webhook.mutate_pod, "/validate-nads": webhook.validate_nad}
+    handlers = {
+        "/mutate-pods": webhook.mutate_pod,
+        "/take-pods": webhook.take_pod,
+        "/validate-nads": webhook.validate_nad,
+    }
     mirror = Mirror(store, maker)
     async with asyncio.TaskGroup() as group:
         group.create_task(store.run())

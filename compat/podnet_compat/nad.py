@@ -46,6 +46,8 @@ def translate(nad: Nad) -> Native:
         return _by_plugins(nad, plugins.of_file(nad), [own])
     value = _object(nad, text)
     notes = Notes()
+    if names.ATTACH_WITH in nad.metadata.annotations:
+        return _as_told(nad, plugins.of_config(nad, text, value, PATH, notes), notes)
     found = _natively(nad, value, notes)
     if found is not None:
         return found
@@ -54,6 +56,14 @@ def translate(nad: Nad) -> Native:
     why = [f"{fault.path}: the CNI plugins of the nodes attach it: {fault.message}" for fault in notes.faults]
     handed = Notes()
     return _by_plugins(nad, plugins.of_config(nad, text, value, PATH, handed), why, handed)
+
+
+def _as_told(nad: Nad, chain: plugins.Chain, notes: Notes) -> Native:
+    """By plugins because an annotation says so: beside Multus, so that one program keeps all addresses (DESIGN.md)."""
+    at, told = f"metadata.annotations[{names.ATTACH_WITH}]", nad.metadata.annotations[names.ATTACH_WITH]
+    if told != names.PLUGINS:
+        notes.unsupported(at, told, f"must be {names.PLUGINS!r}, or absent")
+    return _by_plugins(nad, chain, [f"{at}: the CNI plugins of the nodes attach it"], notes)
 
 
 def _object(nad: Nad, text: str) -> dict[str, Any]:

@@ -39,6 +39,15 @@ TRANSLATED = f"{names.GROUP}/translated"
 LAST_USED = f"{names.GROUP}/last-used"
 """On a generated attachment: when a Pod last asked for it (RFC 3339)."""
 
+ATTACHED_BY = f"{names.GROUP}/attached-by"
+"""Label of a Namespace beside a running Multus: with the value ``podnet``, podnet attaches its new Pods."""
+PODNET, MULTUS = "podnet", "multus"
+MOVED = {NETWORKS: f"{names.GROUP}/legacy-networks", DEFAULT_NETWORK: f"{names.GROUP}/legacy-default-network"}
+"""Where a Pod that podnet took over from Multus keeps what it said to Multus, which reads it no more."""
+ATTACH_WITH = f"{names.GROUP}/attach-with"
+"""On a NAD, with the value ``plugins``: the CNI plugins of the nodes attach it, although something native could."""
+PLUGINS = "plugins"
+
 _NAME_LIMIT = 253
 _HASH = 10
 

@@ -15,13 +15,14 @@ import msgspec
 from podnet_api import core, networks
 from podnet_api import names as api_names
 from podnet_api.admission import Allow, Deny, Request
-from podnet_api.errors import InvalidError
+from podnet_api.errors import InvalidError, NotFoundError
 
 from podnet_compat import keeper, legacy, names
 from podnet_compat import nad as nads
 from podnet_compat import pod as pods
 from podnet_compat.legacy import Nad
 from podnet_compat.maker import BusyError, Maker
+from podnet_compat.migrate import addressing, kept, takeover
 from podnet_compat.store import Store
 
 DEADLINE = 8.0
@@ -55,6 +56,30 @@ class Webhook:
             return Deny("Pod", request.name, error.faults)
         return Allow(_patch(made.networks) if made.networks else [], list(made.warnings))
 
+    async def take_pod(self, request: Request) -> Allow | Deny:
+        """As ``mutate_pod``, for a namespace that podnet has taken over while Multus still runs: what Multus reads
+        moves out of its sight, and a member of a StatefulSet asks for the addresses that it had.
+
+        Raises PodnetError or TimeoutError when what the list needs cannot be made.
+        """
+        item = legacy.without_nulls(request.object)
+        pod = msgspec.convert(item, core.Pod)
+        annotations = pod.metadata.annotations
+        if takeover.inert(item) or not any(key in annotations for key in names.MOVED):
+            return Allow()
+        if faults := takeover.faults(annotations):
+            return Deny("Pod", request.name, faults)
+        if api_names.NETWORKS_ANNOTATION in annotations:
+            return Allow(takeover.patch(annotations, ()), _not_ours(annotations))
+        try:
+            async with asyncio.timeout(DEADLINE):
+                made = await self._taken(pod, request)
+                if not request.dry_run:
+                    await self._make(made)
+        except InvalidError as error:
+            return Deny("Pod", request.name, error.faults)
+        return Allow(takeover.patch(annotations, made.networks), list(made.warnings))
+
     async def validate_nad(self, request: Request) -> Allow | Deny:
         """Warnings only: another implementation may well have a use for what we cannot translate."""
         try:
@@ -67,6 +92,25 @@ class Webhook:
         wanted = pods.read(pod, namespace, self._policy)
         found = await self._nads(pods.further_candidates(wanted.all))
         return pods.translate(wanted, lambda space, name: found.get((space, name)))
+
+    async def _taken(self, pod: core.Pod, request: Request) -> pods.Translation:
+        """The translation of ``pod``, with the addresses that it had where its NADs can be asked for them."""
+        namespace = request.namespace
+        wanted = pods.read(pod, namespace, self._policy)
+        found = await self._nads(pods.further_candidates(wanted.all))
+        had = await self._had(pod, namespace)
+        usable = [one for one in had if _gives(found, one)]
+        return pods.translate(kept.asked_for(wanted, usable), lambda space, name: found.get((space, name)))
+
+    async def _had(self, pod: core.Pod, namespace: str) -> tuple[kept.Had, ...]:
+        owners = pod.metadata.owner_references
+        if not any(owner.kind == "StatefulSet" and owner.controller for owner in owners):
+            return ()
+        try:
+            records = await self._store.client.get(kept.Records, kept.NAME, namespace)
+        except NotFoundError:
+            return ()
+        return kept.read(records.data.get(pod.metadata.name, "[]"))
 
     async def _nads(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Nad]:
         found = {key: await self._store.nad(*key) for key in sorted(keys)}
@@ -102,11 +146,13 @@ def _not_ours(annotations: dict[str, str]) -> list[str]:
     return [f"metadata.annotations[{key}]: {message}" for key in legacy_keys]
 
 
+def _gives(found: dict[tuple[str, str], Nad], had: kept.Had) -> bool:
+    namespace, _, name = had.network.partition("/")
+    nad = found.get((namespace, name))
+    return nad is not None and addressing.of(nad).gives(had.ips)
+
+
 def _patch(listed: tuple[networks.Network, ...]) -> list[dict[str, Any]]:
     """Our two annotations. The Pod has others, or it would not be here."""
     values = {api_names.NETWORKS_ANNOTATION: networks.encode(listed), names.TRANSLATED: pods.mark(listed)}
-    return [{"op": "add", "path": _pointer(key), "value": value} for key, value in values.items()]
-
-
-def _pointer(key: str) -> str:
-    return "/metadata/annotations/" + key.replace("~", "~0").replace("/", "~1")
+    return [{"op": "add", "path": takeover.pointer(key), "value": value} for key, value in values.items()]
