@@ -62,6 +62,14 @@ DAMAGE: dict[str, tuple[Callable[[Place, Place], object], list[str]]] = {
     ),
     "port": (lambda node, pod: node.ip("link", "set", HOST, "nomaster"), ["net1 had left the bridge br0"]),
     "host end down": (lambda node, pod: node.ip("link", "set", HOST, "down"), ["the host end of net1 was down"]),
+    "hairpin": (
+        lambda node, pod: node.run("bridge", "link", "set", "dev", HOST, "hairpin", "on"),
+        ["the port of net1 had another hairpin mode"],
+    ),
+    "isolated": (
+        lambda node, pod: node.run("bridge", "link", "set", "dev", HOST, "isolated", "on"),
+        ["the port of net1 had another isolation"],
+    ),
     "group": (
         lambda node, pod: node.ip("link", "set", HOST, "group", str(numbers.GROUP_PORT)),
         ["the host end of net1 had another group"],

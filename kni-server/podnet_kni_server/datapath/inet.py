@@ -32,7 +32,7 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
 _TABLE_MAIN = 254
 _PROTO_STATIC = 4
 _TYPE_UNICAST = 1
-_ONLINK = 4
+ONLINK = 4
 _STATE_FLAGS = 1 | 16
 """RTNH_F_DEAD and RTNH_F_LINKDOWN: the kernel reports them and refuses them."""
 _METRICS = {AF_INET: 0, AF_INET6: 1024}
@@ -119,7 +119,7 @@ def _route(
 ) -> bytes:
     length = destination.prefixlen if destination is not None else 0
     scope = _SCOPE_LINK if gateway is None and version == 4 else _SCOPE_UNIVERSE
-    flags = _ONLINK if onlink else 0
+    flags = ONLINK if onlink else 0
     body = _RTMSG.pack(
         family(version), length, 0, 0, 0 if table else _TABLE_MAIN, _PROTO_STATIC, scope, _TYPE_UNICAST, flags
     ) + netlink.u32(RTA_OIF, index)  # fmt: skip
@@ -132,7 +132,7 @@ def _route(
     return body
 
 
-def _onlink(gateway: Address | None, addresses: Iterable[Interface]) -> bool:
+def onlink(gateway: Address | None, addresses: Iterable[Interface]) -> bool:
     """Whether the kernel must be told that the gateway is on the link: no address of the link covers it."""
     if gateway is None or (gateway.is_link_local and gateway.version == 6):
         return False
@@ -142,14 +142,14 @@ def _onlink(gateway: Address | None, addresses: Iterable[Interface]) -> bool:
 def add_route(index: int, name: str, route: Route, addresses: Iterable[Interface], table: int = 0) -> Request:
     """A route over the link, in the main table or in another."""
     destination = route.destination
-    onlink = _onlink(route.gateway, addresses)
+    onlink = onlink(route.gateway, addresses)
     body = _route(index, destination, destination.version, route.gateway, onlink, table)
     return Request(NEWROUTE, CREATE, body, ("add route to %s over %s", destination, name))
 
 
 def default_route(index: int, name: str, gateway: Address, addresses: Iterable[Interface]) -> Request:
     """The default route of the gateway's family, in place of the one with the usual metric."""
-    body = _route(index, None, gateway.version, gateway, _onlink(gateway, addresses))
+    body = _route(index, None, gateway.version, gateway, onlink(gateway, addresses))
     return Request(NEWROUTE, REPLACE, body, ("set the default route over %s through %s", name, gateway))
 
 
@@ -157,6 +157,11 @@ def get_routes(version: int) -> Request:
     """Read all routes of a family."""
     body = _RTMSG.pack(family(version), 0, 0, 0, 0, 0, 0, 0, 0)
     return Request(GETROUTE, netlink.DUMP, body, ("list the routes",))
+
+
+def table_of(body: bytes) -> int:
+    """The number of the table that a route that was read stands in."""
+    return netlink.number(netlink.attributes(body, 12).get(RTA_TABLE, b"")) or int(_RTMSG.unpack_from(body)[4])
 
 
 def is_default(body: bytes) -> bool:

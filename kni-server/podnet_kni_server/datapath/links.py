@@ -41,7 +41,7 @@ _head = struct.Struct("=HH").pack
 # Parts of the message of every attach, made once.
 _VETH = netlink.text(INFO_KIND, "veth")
 _KINDS = {kind: netlink.text(INFO_KIND, kind) for kind in ("veth", "macvlan")}
-_MAC_HEADER = netlink.attr(ADDRESS, bytes(6))[:4]
+MAC_HEADER = netlink.attr(ADDRESS, bytes(6))[:4]
 _AFTER_MAC = b"\0\0" + netlink.u32(GROUP, GROUP_POD)
 _PORT_GROUP, _GUARDED_GROUP = netlink.u32(GROUP, GROUP_PORT), netlink.u32(GROUP, GROUP_GUARDED)
 _SKIP_STATS = netlink.u32(EXT_MASK, SKIP_STATS)
@@ -67,7 +67,7 @@ def make_veth(link: Link, host: int, pod: int, master: int, netns: int) -> Reque
         (
             header(pod),
             netlink.text(IFNAME, link.name),
-            _MAC_HEADER,
+            MAC_HEADER,
             mac_bytes(link.mac),
             _AFTER_MAC,
             mtu,
@@ -95,7 +95,7 @@ def marks(link: Link, lower: int) -> tuple[bytes, ...]:
     """Attributes, as bytes, that reading the link in the Pod gives when it is as wanted, upon `lower`."""
     return (
         netlink.text(IFNAME, link.name),
-        _MAC_HEADER + mac_bytes(link.mac),
+        MAC_HEADER + mac_bytes(link.mac),
         netlink.u32(MTU, link.mtu),
         netlink.u32(LINK, lower),
         _KINDS[link.kind],
@@ -112,6 +112,13 @@ def set_port(link: Link, host: int) -> Request:
     info = netlink.nested(LINKINFO, netlink.text(INFO_SLAVE_KIND, "bridge"), data)
     what = ("set hairpin and isolation of %s on %s", link.name, link.master)
     return Request(NEWLINK, netlink.REQUEST, header(host) + info, what)
+
+
+def port_of(slave: bytes) -> tuple[bool, bool]:
+    """Hairpin and isolation of a bridge port, out of what was read of it."""
+    found = netlink.attributes(slave)
+    hairpin, isolated = (netlink.number(found.get(kind, b"")) for kind in (_PORT_HAIRPIN, _PORT_ISOLATED))
+    return bool(hairpin), bool(isolated)
 
 
 def set_vlan(link: Link, host: int) -> list[Request]:

@@ -24,6 +24,8 @@ class Seen:
     group: int
     kind: str
     data: bytes
+    slave: bytes = b""
+    """What its master keeps of it (IFLA_INFO_SLAVE_DATA)."""
 
     @property
     def up(self) -> bool:
@@ -57,6 +59,7 @@ def parse_link(body: bytes) -> Seen:
         netlink.number(found.get(links.GROUP, b"")),
         netlink.string(info.get(links.INFO_KIND, b"")),
         info.get(links.INFO_DATA, b""),
+        info.get(links.INFO_SLAVE_DATA, b""),
     )
 
 

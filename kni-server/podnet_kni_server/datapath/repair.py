@@ -14,7 +14,7 @@ from podnet_kni_server.datapath import attach, guest, inet, links, netlink, obse
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.channel import Channel, Request
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
-from podnet_kni_server.datapath.extras import EXTRAS
+from podnet_kni_server.datapath.extras import looking
 from podnet_kni_server.datapath.makers import MAKERS
 from podnet_kni_server.datapath.model import Checked, Finding, Interface, Link, Route
 from podnet_kni_server.datapath.worker import Pod
@@ -58,7 +58,7 @@ def check(node: Node, pod: Pod, wanted: Sequence[Link]) -> Checked:
     scene = _look(node, pod)
     findings: list[Finding] = []
     outside: dict[str, tuple[Interface, ...]] = {}
-    for link in wanted:
+    for link in looking.settled(wanted):
         if link.kind in _WITHOUT_LINK:
             continue
         found = scene.present.get(link.name)
@@ -67,7 +67,7 @@ def check(node: Node, pod: Pod, wanted: Sequence[Link]) -> Checked:
             continue
         here = [_carried_out(scene, repair) for repair in _repairs(scene, guest.own(link), found)]
         here += [*_guarded(scene, link), *_by_maker(scene, link, found)]
-        findings += [*here, *(_extras(scene, link) if here else ())]
+        findings += [*here, *(looking.put_again if here else looking.look)(node, pod, link)]
         outside[link.name] = _from_outside(scene, link, found.index)
     return Checked(tuple(findings), {name: found for name, found in outside.items() if found})
 
@@ -87,15 +87,6 @@ def _by_maker(scene: _Scene, link: Link, found: observe.Seen) -> Iterator[Findin
     else:
         if not stood:
             yield Finding(f"{link.name} was not as it was made")
-
-
-def _extras(scene: _Scene, link: Link) -> Iterator[Finding]:
-    """What was put upon a link goes with its addresses and routes: it is put there again after a repair."""
-    for extra in EXTRAS if link.extras else ():
-        try:
-            extra.apply(scene.node, scene.pod, link)
-        except (DatapathError, OSError) as error:
-            yield Finding(f"the extras of {link.name} are not as they were made", False, str(error))
 
 
 def _bonds(scene: _Scene) -> set[int]:
@@ -189,14 +180,29 @@ def _port_repairs(scene: _Scene, link: Link, found: observe.Seen) -> Iterator[_R
     master = scene.node.index_of(link.master) if _exists(scene, link.master) else 0
     if master and host.master != master:
         join = links.change(host.index, ("add %s to %s", host.name, link.master), netlink.u32(links.MASTER, master))
-        port = (links.set_port(link, host.index),) if link.hairpin or link.isolated else ()
+        wanted = _as_port(link)
+        port = (links.set_port(wanted, host.index),) if wanted.hairpin or wanted.isolated else ()
         yield _Repair(f"{link.name} had left the bridge {link.master}", (), (join, *port))
+    elif master and (wrong := _settings(link, host)):
+        yield _Repair(f"the port of {link.name} {wrong}", (), (links.set_port(_as_port(link), host.index),))
     group = links.GROUP_GUARDED if link.anti_spoof else links.GROUP_PORT
     if host.group != group:
         own = links.change(host.index, ("set the group of %s", host.name), netlink.u32(links.GROUP, group))
         yield _Repair(f"the host end of {link.name} had another group", (), (own,))
     if not host.up:
         yield _Repair(f"the host end of {link.name} was down", (), (links.set_up(host.index, host.name),))
+
+
+def _as_port(link: Link) -> Link:
+    """Ports of the node lead back to the Pod itself (extras.ports)."""
+    return dataclasses.replace(link, hairpin=link.hairpin or bool(link.extras and link.extras.ports))
+
+
+def _settings(link: Link, host: observe.Seen) -> str:
+    """What of a bridge port's settings is not as wanted."""
+    wanted, (hairpin, isolated) = _as_port(link), links.port_of(host.slave)
+    words = ["had another hairpin mode"] if hairpin != wanted.hairpin else []
+    return " and ".join([*words, "had another isolation"] if isolated != link.isolated else words)
 
 
 def _host(scene: _Scene, link: Link) -> observe.Seen | None:

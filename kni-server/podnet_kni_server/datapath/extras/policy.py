@@ -5,6 +5,7 @@ does not know is looked up in the main table. Routes go with the link, rules do 
 """
 
 import errno
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
@@ -13,15 +14,17 @@ from podnet_kni_server.datapath import inet, netlink, observe
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.channel import Request
 from podnet_kni_server.datapath.errors import NetlinkError
-from podnet_kni_server.datapath.model import Interface, Link, Route
+from podnet_kni_server.datapath.model import Address, Interface, Link, Route
 from podnet_kni_server.datapath.worker import Pod
 
-_NEWRULE, _DELRULE = 32, 33
+_NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
 _FIB_RULE = struct.Struct("=BBBBBBBBI")
 _SRC, _PRIORITY, _TABLE = 2, 6, 15
 _TO_TABLE = 1
 PRIORITY = 2000
 """After a VRF's rule (1000), before the main table's (32766)."""
+_Key = tuple[int, str, int, str]
+"""Of a route: family, destination ("" for the default), its length, gateway or ""."""
 _DEFAULTS = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 
 
@@ -37,6 +40,21 @@ class Policy:
         requests = [inet.add_route(index, link.name, route, link.addresses, table) for route in routes(link)]
         requests += [_rule(_NEWRULE, address, table) for address in link.addresses]
         _check(pod.channel.batch(requests).errors.values(), errno.EEXIST)
+
+    def lost(self, node: Node, pod: Pod, link: Link) -> Iterator[str]:
+        """See Extra."""
+        table = link.extras.table if link.extras else 0
+        if not table:
+            return
+        index = observe.list_links(pod.channel)[link.name].index
+        there = _routes_there(pod, table, index)
+        for route in routes(link):
+            if _key(route) not in there:
+                yield f"had lost its own route to {route.destination}"
+        ruled = _rules_there(pod, table)
+        for address in link.addresses:
+            if address.ip not in ruled:
+                yield f"had lost the rule for what comes from {address.ip}"
 
     def remove(self, node: Node, pod: Pod | None, link: Link) -> None:
         """See Extra."""
@@ -67,6 +85,42 @@ def _rule(kind: int, address: Interface, table: int) -> Request:
     flags = netlink.REQUEST | (netlink.CREATE | netlink.EXCL if kind == _NEWRULE else 0)
     what = "add" if kind == _NEWRULE else "delete"
     return Request(kind, flags, body, (f"{what} the rule for what comes from %s", address.ip))
+
+
+def _routes_there(pod: Pod, table: int, index: int) -> set[_Key]:
+    """Of the table, over the link."""
+    found: set[_Key] = set()
+    for version in _dumped(pod):
+        for body in pod.channel.dump(inet.get_routes(version)):
+            family, link, destination, length, gateway = inet.parse_route(body)
+            if inet.table_of(body) == table and link == index:
+                found.add((family, destination, length, str(gateway or "")))
+    return found
+
+
+def _key(route: Route) -> _Key:
+    destination = route.destination
+    text = str(destination.network_address) if destination.prefixlen else ""
+    return inet.family(destination.version), text, destination.prefixlen, str(route.gateway or "")
+
+
+def _rules_there(pod: Pod, table: int) -> set[Address]:
+    """The addresses from which the table is asked."""
+    found: set[Address] = set()
+    for version in _dumped(pod):
+        head = _FIB_RULE.pack(inet.family(version), 0, 0, 0, 0, 0, 0, 0, 0)
+        for body in pod.channel.dump(Request(_GETRULE, netlink.DUMP, head, ("list the rules",))):
+            own = netlink.attributes(body, _FIB_RULE.size)
+            if netlink.number(own.get(_TABLE, b"")) == table and _SRC in own:
+                found.add(ip_address(own[_SRC]))
+    return found
+
+
+def _dumped(pod: Pod) -> Iterator[int]:
+    """The families that the kernel has: without IPv6 it would answer for all of them."""
+    yield 4
+    if pod.inside(os.path.exists, "/proc/sys/net/ipv6"):
+        yield 6
 
 
 def _check(errors: Iterable[NetlinkError], harmless: int) -> None:

@@ -77,6 +77,9 @@ table inet {TABLE} {{
 """
 
 
+_CHAINS = {"translate", "prerouting", "output", "postrouting", "redirects"}
+
+
 @dataclasses.dataclass(frozen=True)
 class Element:
     """One element of a map, as nft writes it; `owner` is the name of a host end and the Pod's."""
@@ -118,6 +121,19 @@ class Ports:
         _find_back(pod, link)
         if link.kind == "veth":
             _let_return(node, link)
+
+    def lost(self, node: Node, pod: Pod, link: Link) -> Iterator[str]:
+        """See Extra. A chain without rules has lost them all: the table is only ever written whole."""
+        wanted = list(elements(link))
+        if not wanted:
+            return
+        listed = _listed()
+        there = list(parse(listed))
+        gone = [one for one in wanted if one not in there]
+        yield from (f"had lost {_words(one)}" for one in gone if one.where[:3] in ("any", "one"))
+        ruled = {entry["rule"]["chain"] for entry in listed["nftables"] if "rule" in entry}
+        if ruled != _CHAINS or any(one.where[:3] not in ("any", "one") for one in gone):
+            yield "had lost the rules of its ports"
 
     def remove(self, node: Node, pod: Pod | None, link: Link) -> None:
         """See Extra."""
@@ -219,11 +235,20 @@ def _delete(unwanted: Collection[Element]) -> None:
 
 def _present() -> list[Element]:
     """Every element there is."""
+    return list(parse(_listed()))
+
+
+def _listed() -> Any:
+    """The table, as nft tells it."""
     try:
-        listed = spoof.run_nft(["-j", "list", "table", "inet", TABLE], "list the ports")
+        return json.loads(spoof.run_nft(["-j", "list", "table", "inet", TABLE], "list the ports"))
     except DatapathError:
-        return []  # no table, so no elements
-    return list(parse(json.loads(listed)))
+        return {"nftables": []}  # no table, so nothing in it
+
+
+def _words(element: Element) -> str:
+    protocol, port, _ = element.ports
+    return f"{protocol.upper()} port {port} of the node"
 
 
 def parse(listed: Any) -> Iterator[Element]:

@@ -6,7 +6,7 @@ the link; the device is ours to remove, and its name follows from the link's.
 """
 
 import errno
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from podnet_kni_server.datapath import attach, links, netlink, observe
 from podnet_kni_server.datapath.attach import Node
@@ -45,6 +45,22 @@ class Shaping:
         if limits.egress_rate:
             _limit_incoming(node, link.host_name, host, limits)
 
+    def lost(self, node: Node, pod: Pod, link: Link) -> Iterator[str]:
+        """See Extra."""
+        limits = link.extras.shaping if link.extras else None
+        if limits is None:
+            return
+        rates = dict(traffic.parse_limit(body) for body in node.route.dump(traffic.get_limits()))
+        present = observe.list_links(node.route)
+        host, device = present.get(link.host_name), present.get(device_of(link.host_name))
+        if host is None:
+            return  # which is the link's affair
+        if limits.ingress_rate and rates.get(host.index) != limits.ingress_rate // 8:
+            yield "had lost the limit of what comes to it"
+        held = device is not None and device.up and rates.get(device.index) == limits.egress_rate // 8
+        if limits.egress_rate and not (held and device is not None and _is_caught(node, host.index, device.index)):
+            yield "had lost the limit of what it sends"
+
     def remove(self, node: Node, pod: Pod | None, link: Link) -> None:
         """See Extra. What waits in the device is lost, as the link is about to go."""
         if link.extras and link.extras.shaping and link.extras.shaping.egress_rate:
@@ -58,7 +74,7 @@ def _limit_incoming(node: Node, name: str, host: int, limits: ShapingRecord) -> 
         if error.errno != errno.EEXIST:
             raise error
     index = node.index_of(device)
-    if not made.errors:
+    if not _is_caught(node, host, index):
         # A filter that is there leads to a device that is gone: what it catches is dropped.
         node.route.batch([traffic.release(host, name)])
     node.route.run(traffic.limit(index, device, limits.egress_rate, limits.egress_burst), links.set_up(index, device))
@@ -66,6 +82,11 @@ def _limit_incoming(node: Node, name: str, host: int, limits: ShapingRecord) -> 
     for error in caught.errors.values():
         if error.errno != errno.EEXIST:
             raise error
+
+
+def _is_caught(node: Node, host: int, device: int) -> bool:
+    """Whether what comes in through `host` goes through `device` first."""
+    return any(traffic.target(body) == device for body in node.route.dump(traffic.get_filters(host)))
 
 
 def sweep(node: Node, keep: Collection[str]) -> list[str]:

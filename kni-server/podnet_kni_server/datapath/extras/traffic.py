@@ -6,7 +6,7 @@ import sys
 from podnet_kni_server.datapath import netlink
 from podnet_kni_server.datapath.channel import Request
 
-_NEWQDISC, _DELQDISC, _NEWTFILTER = 36, 37, 44
+_NEWQDISC, _DELQDISC, _GETQDISC, _NEWTFILTER, _GETTFILTER = 36, 37, 38, 44, 46
 _TCMSG = struct.Struct("=BxxxiIII")
 _KIND, _OPTIONS = 1, 2
 _ROOT, _INGRESS, _INGRESS_HANDLE = 0xFFFFFFFF, 0xFFFFFFF1, 0xFFFF0000
@@ -75,3 +75,32 @@ def redirect(index: int, name: str, target: int) -> Request:
     )
     flags = netlink.REQUEST | netlink.CREATE | netlink.EXCL
     return Request(_NEWTFILTER, flags, body, ("send what comes in through %s through its limit", name))
+
+
+def get_limits() -> Request:
+    """Read the queues of all links."""
+    return Request(_GETQDISC, netlink.DUMP, _TCMSG.pack(0, 0, 0, 0, 0), ("list the queues",))
+
+
+def parse_limit(body: bytes) -> tuple[int, int]:
+    """Index of the link and bytes a second of a token bucket that was read; (0, 0): it is another queue."""
+    _, index, _, parent, _ = _TCMSG.unpack_from(body)
+    found = netlink.attributes(body, _TCMSG.size)
+    if netlink.string(found.get(_KIND, b"")) != "tbf" or parent != _ROOT:
+        return 0, 0
+    options = netlink.attributes(found.get(_OPTIONS, b""))
+    rate = netlink.number(options.get(_TBF_RATE64, b"")) or _RATE_SPEC.unpack_from(options[_TBF_PARMS])[-1]
+    return index, rate
+
+
+def get_filters(index: int) -> Request:
+    """Read the filters of what comes in through the link."""
+    return Request(_GETTFILTER, netlink.DUMP, _TCMSG.pack(0, index, 0, _INGRESS_HANDLE, 0), ("list the filters",))
+
+
+def target(body: bytes) -> int:
+    """Index of the link through which a filter that was read sends everything; 0: it does not."""
+    options = netlink.attributes(netlink.attributes(body, _TCMSG.size).get(_OPTIONS, b""))
+    action = netlink.attributes(netlink.attributes(options.get(_U32_ACT, b"")).get(1, b""))
+    mirred = netlink.attributes(action.get(_ACT_OPTIONS, b"")).get(_MIRRED_PARMS, b"")
+    return int(_MIRRED.unpack_from(mirred)[-1]) if len(mirred) >= _MIRRED.size else 0
