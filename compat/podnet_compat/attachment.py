@@ -77,7 +77,10 @@ def _for_network(
         if wanted and key not in native.capabilities:
             message = "is given to the network although the NAD does not declare the capability"
             notes.warn(f"{selection.path}.{key}", message)
-    taken = extras.natively(selection.extras, native.config.spec.bridge, selection.path, notes)
+    if selection.mac and native.config.spec.ipvlan is not None:
+        message = "an ipvlan interface has the MAC address of the node's, and no other"
+        notes.unsupported(f"{selection.path}.mac", selection.mac, message)
+    taken = extras.natively(selection.extras, native.config.spec, selection.path, notes)
     return _addresses(selection, native, notes), taken
 
 

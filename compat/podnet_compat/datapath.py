@@ -1,32 +1,22 @@
-"""The keys of the plugins bridge and macvlan -> native datapaths. Pure; called by ``nad``.
+"""The keys of the CNI plugins that make an interface -> native datapaths. Pure; called by ``nad``.
 
-What a NetworkConfig cannot say is refused by name, unless its value means what absence means.
+bridge and macvlan are here, the others in ``links`` and ``devices``; ``MAKERS`` has them all. What a NetworkConfig
+cannot say is refused by name, unless its value means what absence means; then the nodes' plugins take over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from msgspec import structs
 from podnet_api import kni
-from podnet_api import names as api_names
 
+from podnet_compat import devices, links
+from podnet_compat.links import Datapath
 from podnet_compat.reader import Reader
 
 Mode = Literal["bridge", "private", "vepa", "passthru"]
-
-
-@dataclass(frozen=True)
-class Datapath:
-    """One datapath and what belongs to it. ``leaves_node``: Pods of several nodes are on it."""
-
-    bridge: kni.Bridge | None = None
-    macvlan: kni.Macvlan | None = None
-    uplink: kni.Uplink | None = None
-    anti_spoof: bool = False
-    leaves_node: bool = False
 
 
 def _bridge(reader: Reader) -> Datapath:
@@ -35,18 +25,22 @@ def _bridge(reader: Reader) -> Datapath:
         message = "eth0 keeps the default route, unless the Pod asks by 'default-route'"
         reader.notes.warn(reader.at("isDefaultGateway"), message)
     gateway = reader.boolean("isGateway") or default_gateway
+    vlan = reader.integer("vlan", 1, 4094)
+    if gateway and vlan and reader.has("ipam"):
+        message = "a bridge with gateways in one VLAN cannot have a name, which others may share"
+        reader.notes.unsupported(reader.at("vlan"), vlan, message)
     made = kni.Bridge(
-        name=_interface(reader, "bridge") or "cni0",
+        name=links.interface(reader, "bridge") or "cni0",
         hairpin=reader.boolean("hairpinMode"),
         port_isolation=reader.boolean("portIsolation"),
         gateway=gateway,
         ip_masq=_masquerade(reader, gateway),
-        vlan=reader.integer("vlan", 1, 4094),
+        vlan=vlan,
     )
     reader.refuse("promiscMode", "forceAddress", "vlanTrunk", "enabledad", "disableContainerInterface")
     reader.ignore("preserveDefaultVlan", why="a Pod's port is in the VLAN that 'vlan' names, or in none")
     reader.ignore("ipMasqBackend", why="masquerading is done by nftables")
-    return Datapath(bridge=made, anti_spoof=_anti_spoof(reader))
+    return Datapath(kni.NetworkConfigSpec(bridge=made, anti_spoof=_anti_spoof(reader)))
 
 
 def _macvlan(reader: Reader) -> Datapath:
@@ -54,20 +48,31 @@ def _macvlan(reader: Reader) -> Datapath:
     if mode not in get_args(Mode):
         reader.notes.fault(reader.at("mode"), f"must be one of {', '.join(get_args(Mode))}", mode)
         mode = "bridge"
-    uplink = _interface(reader, "master")
-    if not reader.string("master"):
-        message = "names no interface, which means that of the node's default route: compat does not cover it yet"
-        reader.notes.unsupported(reader.at("master"), message=message)
+    uplink = links.uplink(reader)
     reader.refuse("linkInContainer", "mac", "bcqueuelen")
-    return Datapath(
-        macvlan=kni.Macvlan(mode=cast(Mode, mode)),
-        uplink=kni.Uplink(interface=uplink) if uplink else None,
-        leaves_node=True,
-    )
+    spec = kni.NetworkConfigSpec(macvlan=kni.Macvlan(mode=cast(Mode, mode)), uplink=uplink, anti_spoof=False)
+    return Datapath(spec, leaves_node=True)
 
 
-MAKERS: dict[str, Callable[[Reader], Datapath]] = {"bridge": _bridge, "cnv-bridge": _bridge, "macvlan": _macvlan}
+MAKERS: dict[str, Callable[[Reader], Datapath]] = {
+    "bridge": _bridge,
+    "cnv-bridge": _bridge,
+    "macvlan": _macvlan,
+    "vlan": links.vlan,
+    "ipvlan": links.ipvlan,
+    "ptp": links.ptp,
+    "bond": links.bond,
+    "host-device": devices.host_device,
+    "sriov": devices.sriov,
+}
 """By plugin type; cnv-bridge is another name of bridge."""
+NOT_NATIVE = {
+    "tap": "the plugin's tap ends in the Pod, that of datapath tap is a port on a bridge of the node",
+    "dummy": "no datapath makes a dummy interface",
+    "loopback": "every Pod has its loopback interface",
+    "vrf": "datapath vrf is an entry of its own in a Pod's list, behind the interfaces that it takes",
+}
+"""Plugins that are known, and why no datapath does what they do."""
 
 
 def without_pool(reader: Reader, bridge: kni.Bridge | None) -> kni.Bridge | None:
@@ -93,11 +98,3 @@ def _anti_spoof(reader: Reader) -> bool:
     if wanted:
         reader.notes.warn(reader.at("macspoofchk"), "becomes antiSpoof, which checks the Pod's IP addresses too")
     return wanted
-
-
-def _interface(reader: Reader, key: str) -> str:
-    name = reader.string(key)
-    problem = api_names.interface_name_problem(name) if name else ""
-    if problem:
-        reader.notes.fault(reader.at(key), problem, name)
-    return "" if problem else name

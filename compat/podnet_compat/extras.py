@@ -87,21 +87,22 @@ def _bandwidth(reader: Reader) -> kni.Bandwidth | None:
     return made if made != kni.Bandwidth() else None
 
 
-def natively(extras: Extras, bridge: kni.Bridge | None, path: str, notes: Notes) -> Extras:
-    """What of ``extras`` a network of our own takes: on ``bridge``, or on a macvlan."""
-    if extras.ports and not (bridge and bridge.gateway):
-        message = "the node has no address in this network: that needs a bridge with isGateway and an IPAM"
+def natively(extras: Extras, spec: kni.NetworkConfigSpec, path: str, notes: Notes) -> Extras:
+    """What of ``extras`` a network of our own takes, with the parameters ``spec``."""
+    if extras.ports and not (spec.routed or (spec.bridge and spec.bridge.gateway)):
+        message = "the node has no address in this network: that needs a bridge with isGateway and an IPAM, or ptp"
         notes.unsupported(f"{path}.portMappings", message=message)
-    if extras.bandwidth and not bridge:
-        notes.unsupported(f"{path}.bandwidth", message="a macvlan has no end on the node that could be limited")
+    if extras.bandwidth and not (spec.routed or spec.bridge):
+        message = "the network has no end on the node that could be limited: that needs a bridge or ptp"
+        notes.unsupported(f"{path}.bandwidth", message=message)
     for key, wanted in (("portMappings", extras.ports), ("bandwidth", extras.bandwidth)):
         if wanted and not notes.faulty(f"{path}.{key}"):
             notes.warn(f"{path}.{key}", "is done by the network itself, whatever capabilities the NAD declares")
     for key in extras.cni_args:
         _native_argument(f"{path}.cni-args.{key}", key, notes)
-    if extras.device:
+    if extras.device and spec.sriov is None:
         notes.warn(f"{path}.deviceID", "has no effect: the network takes no device")
-    return replace(extras, cni_args={}, device="")
+    return replace(extras, cni_args={}, device=extras.device if spec.sriov else "")
 
 
 def _native_argument(path: str, key: str, notes: Notes) -> None:

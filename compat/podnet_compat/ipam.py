@@ -4,6 +4,7 @@ host-local  counts per node, so the scope is ``node`` where the network ends at 
             with a warning, where it leaves it
 whereabouts ranges of the cluster
 static      addresses that every Pod of the NAD gets; they become parameters of its attachments
+dhcp        of a server on the network; the nodes' plugin dhcp keeps the leases
 
 Default routes are left out with a warning: eth0 keeps the Pod's, unless the Pod asks by ``default-route``.
 """
@@ -18,7 +19,7 @@ from podnet_compat import addresses, host_local, ranges, whereabouts
 from podnet_compat.addresses import Address, Interface, Network
 from podnet_compat.reader import Reader
 
-HOST_LOCAL, STATIC, WHEREABOUTS = "host-local", "static", "whereabouts"
+DHCP, HOST_LOCAL, STATIC, WHEREABOUTS = "dhcp", "host-local", "static", "whereabouts"
 _ROUTE_ATTRIBUTES = ("mtu", "advmss", "priority", "table", "scope")
 
 
@@ -50,9 +51,9 @@ def translate(reader: Reader, *, leaves_node: bool, gateway: bool) -> Addressing
     if not reader.written():
         return Addressing()
     kind = reader.string("type")
-    makers = {HOST_LOCAL: _host_local, WHEREABOUTS: _whereabouts, STATIC: _static}
+    makers = {DHCP: _dhcp, HOST_LOCAL: _host_local, WHEREABOUTS: _whereabouts, STATIC: _static}
     if kind not in makers:
-        covered = f"only {HOST_LOCAL}, {STATIC} and {WHEREABOUTS} become native addresses"
+        covered = f"only {', '.join(makers)} become native addresses"
         reader.notes.unsupported(reader.at("type"), kind, covered)
         return Addressing()
     made = makers[kind](reader, leaves_node, gateway)
@@ -90,9 +91,18 @@ def _whereabouts(reader: Reader, _: bool, gateway: bool) -> Addressing:
     implied = [r.gateway for r in routes if r.gateway is not None and not r.destination.prefixlen]
     items = ranges.with_gateways(whereabouts.with_gateway(reader, listed), implied)
     items = ranges.with_first_gateways(reader, items) if gateway else items
-    pool = ranges.pool(reader, [[item] for item in items], "cluster")
+    pool = ranges.pool(reader, [[item] for item in items], "cluster", whereabouts.space(reader, listed))
     gateways = _gateways(pool)
     return Addressing(WHEREABOUTS, pool, (), gateways, _resolved(routes, gateways), dns(reader.child("dns")))
+
+
+def _dhcp(reader: Reader, _: bool, gateway: bool) -> Addressing:
+    if gateway:
+        message = "no server of the network gives addresses where the node is its gateway"
+        reader.notes.unsupported(reader.at("type"), DHCP, message)
+    reader.refuse("daemonSocketPath", why="podnet runs the daemon by itself")
+    reader.refuse("provide", "request", "priority")
+    return Addressing(DHCP, kni.Ipam(dhcp=kni.Dhcp()))
 
 
 def _static(reader: Reader, _: bool, gateway: bool) -> Addressing:

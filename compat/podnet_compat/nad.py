@@ -1,28 +1,31 @@
 """A NetworkAttachmentDefinition -> PodNetwork and NetworkConfig, or an error that names what is in the way.
 
-Pure. ``mirror``, ``pod`` and ``cli`` call ``translate``. Native are the plugin types bridge and macvlan where a
-NetworkConfig can say every key: ``datapath`` has their keys, ``ipam`` those of their addresses. What it cannot say,
-any other plugin and any chain goes to the CNI plugins of the nodes (``plugins``), and the object says why. Every key
-is translated, handed on, refused, or warned of; none vanishes.
+Pure. ``mirror``, ``pod`` and ``cli`` call ``translate``. Native are the plugin types of ``datapath.MAKERS`` and what
+may stand behind them in a chain (``chained``), where a NetworkConfig can say every key: ``ipam`` has those of their
+addresses. What it cannot say and any other plugin goes to the CNI plugins of the nodes (``plugins``), and the object
+says why. Every key is translated, handed on, refused, or warned of; none vanishes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import structs
 from podnet_api import kni, multinetwork
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
 from podnet_api.faults import FaultType
 from podnet_api.meta import ObjectMeta, ParametersRef
 
-from podnet_compat import datapath, ipam, jsontext, names, plugins
+from podnet_compat import chained, datapath, ipam, jsontext, names, plugins, ranges
 from podnet_compat.legacy import Nad
 from podnet_compat.reader import Notes, Reader
 
 PATH = "spec.config"
+_LEAST_MTU6 = 1280
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,19 @@ def _object(nad: Nad, text: str) -> dict[str, Any]:
 def _natively(nad: Nad, value: dict[str, Any], notes: Notes) -> Native | None:
     """``value`` without plugins; None with faults where that cannot be."""
     reader = Reader(value, PATH, notes)
-    plugin = _chain(reader, notes) if reader.has("plugins") else _typed(reader, notes)
+    chain = _chain(reader, notes) if reader.has("plugins") else [reader]
+    plugin = _typed(chain[0], notes) if chain else None
     if plugin is None:
         return None
+    rest = [other for other in chain[1:] if chained.covered(other)]
+    if len(rest) < len(chain) - 1:
+        return None
     made, addressing = _spec(nad, plugin, notes)
-    capabilities = _common(plugin)
-    plugin.finish(refuse=True)
+    for other in rest:
+        made = chained.add(other, made)
+    capabilities = frozenset[str]().union(*(_common(each) for each in chain))
+    for each in chain:
+        each.finish(refuse=True)
     _validate(made, notes)
     return None if notes.faults else _native(nad, made, addressing, capabilities, notes)
 
@@ -126,22 +136,18 @@ def _meta(nad: Nad, name: str, warnings: list[str] | None = None) -> ObjectMeta:
     return ObjectMeta(name=name, labels=names.LABELS, annotations=annotations)
 
 
-def _chain(reader: Reader, notes: Notes) -> Reader | None:
+def _chain(reader: Reader, notes: Notes) -> list[Reader]:
+    """The plugins of a list."""
     _identity(reader)
     reader.ignore("disableCheck", "disableGC", "loadOnlyInlinedPlugins", why="the CNI operations are not used")
     listed = reader.children("plugins")
     for key in reader.written():
         if key.lower() not in {known.lower() for known in plugins.LIST_KEYS}:
             notes.warn(reader.at(key), "has no effect beside 'plugins'; it belongs into a plugin")
-    if len(listed) == 1:
-        return _typed(listed[0], notes)
     at = reader.at("plugins")
     if not listed and not notes.faulty(at):
         notes.fault(at, "must hold one plugin at least")
-    elif listed:
-        types = ", ".join(plugin.string("type") or "(no type)" for plugin in listed)
-        notes.unsupported(at, message=f"a chain of several plugins ({types}) has no native datapath")
-    return None
+    return listed
 
 
 def _typed(plugin: Reader, notes: Notes) -> Reader | None:
@@ -153,28 +159,52 @@ def _typed(plugin: Reader, notes: Notes) -> Reader | None:
     if not kind and not notes.faulty(at):
         notes.fault(at, "the configuration must name the type of a plugin")
     elif kind:
-        notes.unsupported(at, kind, f"only {', '.join(datapath.MAKERS)} have a native datapath")
+        why = datapath.NOT_NATIVE.get(kind, f"only {', '.join(datapath.MAKERS)} have a native datapath")
+        notes.unsupported(at, kind, why)
     return None
 
 
 def _spec(nad: Nad, plugin: Reader, notes: Notes) -> tuple[kni.NetworkConfigSpec, ipam.Addressing]:
     path = datapath.MAKERS[plugin.string("type")](plugin)
-    addressing = ipam.translate(
-        plugin.child("ipam"), leaves_node=path.leaves_node, gateway=bool(path.bridge and path.bridge.gateway)
-    )
+    addressing = ipam.translate(plugin.child("ipam"), leaves_node=path.leaves_node, gateway=path.gateway)
     reported = ipam.dns(plugin.child("dns"))
-    spec = kni.NetworkConfigSpec(
-        bridge=datapath.without_pool(plugin, path.bridge) if addressing.pool is None else path.bridge,
-        macvlan=path.macvlan,
-        uplink=path.uplink,
+    spec = structs.replace(
+        path.spec,
+        bridge=datapath.without_pool(plugin, path.spec.bridge) if addressing.pool is None else path.spec.bridge,
+        sriov=_of_resource(nad, path.spec.sriov, notes),
         mtu=plugin.integer("mtu", 68, 65535) or None,
-        ipam=addressing.pool,
+        ipam=_sticky(nad, addressing.pool, notes),
         routes=list(addressing.routes),
         dns=reported or addressing.dns,
-        anti_spoof=path.anti_spoof,
         node_selector=_node_selector(nad, notes),
     )
-    return spec, addressing
+    _resource(nad, path.resource, notes)
+    return spec, dataclasses.replace(addressing, pool=spec.ipam)
+
+
+def _of_resource(nad: Nad, sriov: kni.Sriov | None, notes: Notes) -> kni.Sriov | None:
+    """A virtual function of the resource that the NAD names."""
+    if sriov is None:
+        return None
+    resource = nad.metadata.annotations.get(names.RESOURCE_NAME, "").strip()
+    if not resource:
+        message = "is absent: which virtual function is meant only a plugin could know"
+        notes.unsupported(f"metadata.annotations[{names.RESOURCE_NAME}]", message=message)
+    return structs.replace(sriov, resource=resource)
+
+
+def _sticky(nad: Nad, pool: kni.Ipam | None, notes: Notes) -> kni.Ipam | None:
+    """Members of StatefulSets keep their addresses where the NAD's annotation says so."""
+    text = nad.metadata.annotations.get(names.STICKY, "")
+    if text not in {"", "true", "false"}:
+        notes.fault(f"metadata.annotations[{names.STICKY}]", "must be true or false", text)
+    if text != "true" or pool is None:
+        return pool
+    if pool.scope != "cluster" or pool.dhcp is not None:
+        message = "has no effect: only addresses that are counted once in the cluster are kept for a Pod"
+        notes.warn(f"metadata.annotations[{names.STICKY}]", message)
+        return pool
+    return structs.replace(pool, sticky=True)
 
 
 def _common(plugin: Reader) -> frozenset[str]:
@@ -198,11 +228,16 @@ def _identity(reader: Reader) -> None:
         )
 
 
+def _resource(nad: Nad, used: bool, notes: Notes) -> None:
+    """Only datapath sriov takes devices by itself; plugins are told theirs (deviceID) by the executor."""
+    text = nad.metadata.annotations.get(names.RESOURCE_NAME, "")
+    if text and not used:
+        message = "names devices, of which a plugin is told the id (deviceID): this datapath takes none"
+        notes.unsupported(f"metadata.annotations[{names.RESOURCE_NAME}]", text, message)
+
+
 def _node_selector(nad: Nad, notes: Notes) -> kni.NodeSelector | None:
     annotations = nad.metadata.annotations
-    if names.RESOURCE_NAME in annotations:
-        message = "has no effect: compat does not request resources of device plugins for Pods yet"
-        notes.warn(f"metadata.annotations[{names.RESOURCE_NAME}]", message)
     text = annotations.get(names.NODE_SELECTOR, "")
     if not text:
         return None
@@ -214,7 +249,13 @@ def _node_selector(nad: Nad, notes: Notes) -> kni.NodeSelector | None:
 
 
 def _validate(spec: kni.NetworkConfigSpec, notes: Notes) -> None:
-    """The bounds of the native type, behind which the API server would refuse it."""
+    """The bounds and rules of the native type, behind which the API server would refuse it."""
+    if spec.ipam and spec.ipam.dhcp and (spec.anti_spoof or spec.routed):
+        message = "no server of the network gives addresses on a routed link, or to Pods held to the one they have"
+        notes.unsupported(f"{PATH}.ipam.type", ipam.DHCP, message)
+    families = {ranges.version(item) for item in spec.ipam.ranges} if spec.ipam else set()
+    if 6 in families and spec.mtu is not None and spec.mtu < _LEAST_MTU6:
+        notes.fault(f"{PATH}.mtu", f"IPv6 needs an MTU of at least {_LEAST_MTU6} (RFC 8200)", spec.mtu)
     try:
         msgspec.convert(msgspec.to_builtins(spec), kni.NetworkConfigSpec)
     except msgspec.ValidationError as error:

@@ -47,6 +47,8 @@ MOVED = {NETWORKS: f"{names.GROUP}/legacy-networks", DEFAULT_NETWORK: f"{names.G
 ATTACH_WITH = f"{names.GROUP}/attach-with"
 """On a NAD, with the value ``plugins``: the CNI plugins of the nodes attach it, although something native could."""
 PLUGINS = "plugins"
+STICKY = f"{names.GROUP}/sticky"
+"""On a NAD: ``true``: members of StatefulSets keep the addresses that they get from it."""
 
 _NAME_LIMIT = 253
 _HASH = 10

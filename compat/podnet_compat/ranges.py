@@ -43,14 +43,16 @@ def text(address: Address | None) -> str | None:
     return None if address is None else str(address)
 
 
-def pool(reader: Reader, sets: Sequence[Sequence[kni.Range]], scope: Literal["cluster", "node"]) -> kni.Ipam | None:
+def pool(
+    reader: Reader, sets: Sequence[Sequence[kni.Range]], scope: Literal["cluster", "node"], space: str = ""
+) -> kni.Ipam | None:
     """The pool of ``sets``, each of which gives a Pod one address; ours gives one per family."""
     for a, b in combinations([items for items in sets if items], 2):
         if version(a[0]) == version(b[0]):
             message = f"a Pod gets one IPv{version(a[0])} address: two ranges that give one each are not covered yet"
             reader.notes.unsupported(reader.path, message=message)
     ranges = [item for items in sets for item in items]
-    made = kni.Ipam(ranges=ranges, scope=scope)
+    made = kni.Ipam(ranges=ranges, scope=scope, space=space)
     _check(reader, made)
     return made if ranges else None
 

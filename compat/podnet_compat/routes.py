@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from podnet_api.faults import FaultType
 
-from podnet_compat import addresses
+from podnet_compat import addresses, ipam
 from podnet_compat.addresses import Address
 from podnet_compat.annotation import Selection
 from podnet_compat.nad import Native
@@ -25,7 +25,7 @@ def defaults(selection: Selection, native: Native, notes: Notes) -> tuple[bool, 
     if not selection.default_route:
         message = "an empty list removes every default route: compat does not cover it yet"
         notes.unsupported(path, message=message)
-    if native.config.spec.cni is not None:
+    if native.config.spec.cni is not None or native.addressing.type == ipam.DHCP:
         _trust_plugins(selection, path, notes)
         return _families(selection)
     pool = native.addressing.pool
@@ -43,7 +43,7 @@ def _families(selection: Selection) -> tuple[bool, bool]:
 
 
 def _trust_plugins(selection: Selection, path: str, notes: Notes) -> None:
-    """Only the plugins know their gateways, and only when they run."""
+    """Only the plugins know their gateways, and only when they run; the plugin dhcp by its server."""
     for place, gateway in enumerate(selection.default_route or ()):
         message = f"{gateway}: the default route leads to the gateway that the plugins name, this one or another"
         notes.warn(f"{path}[{place}]", message)

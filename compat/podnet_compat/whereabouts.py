@@ -6,9 +6,11 @@ from a to b. Its top-level range comes before those of ``ipRanges``.
 
 from __future__ import annotations
 
+import re
+
 from podnet_api import kni
 
-from podnet_compat import addresses, ranges
+from podnet_compat import addresses, names, ranges
 from podnet_compat.addresses import Address, Network
 from podnet_compat.reader import Reader
 
@@ -17,6 +19,7 @@ _BACKEND = (
     "etcd_ca_cert_file", "configuration_path", "log_file", "log_level", "sleep_for_race", "leader_lease_duration",
     "leader_renew_deadline", "leader_retry_period", "reconciler_cron_expression", "optimistic_ipam", "name",
 )  # fmt: skip
+_SPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _RANGE = ("range_start", "range_end", "exclude")
 
 
@@ -28,14 +31,21 @@ def sets(reader: Reader) -> list[list[kni.Range]]:
     reader.accept(*_RANGE)
     listed = [_listed(item) for item in reader.children("ipRanges")]
     reader.ignore(*_BACKEND, why="it configures the whereabouts program, which is not used")
-    reader.ignore(
-        "enable_overlapping_ranges", "network_name", why="each NAD has a pool of its own; equal NADs share one"
-    )
     reader.ignore("node_slice_size", why="nodes claim blocks of addresses by themselves")
     reader.refuse("addresses")
     if not reader.has("range") and not reader.has("ipRanges"):
         reader.notes.fault(reader.at("range"), "whereabouts needs a range or ipRanges")
     return [[item] for item in [*plain, *listed] if item is not None]
+
+
+def space(reader: Reader, items: list[kni.Range]) -> str:
+    """The address space in which whereabouts gives no address twice: all networks, those of one ``network_name``, or,
+    without looking at overlapping ranges, those of the very same ranges."""
+    name, apart = reader.string("network_name"), reader.has("enable_overlapping_ranges")
+    apart = not reader.boolean("enable_overlapping_ranges") and apart
+    if not name and not apart:
+        return ""
+    return names.digest(f"{name} {[item.cidr for item in items]}") if apart or not _SPACE.fullmatch(name) else name
 
 
 def with_gateway(reader: Reader, items: list[kni.Range]) -> list[kni.Range]:
@@ -67,7 +77,7 @@ def _range(reader: Reader) -> kni.Range | None:
         cidr=str(network),
         start=ranges.text(start or first),
         end=ranges.text(end or last),
-        exclude=_excluded(reader),
+        exclude=_excluded(reader, network),
     )
 
 
@@ -83,13 +93,22 @@ def _bounds(text: str) -> tuple[Network, Address | None, Address | None]:
     return end.network, start, end.ip
 
 
-def _excluded(reader: Reader) -> list[str]:
-    found = []
+def _excluded(reader: Reader, network: Network) -> list[str]:
+    """What is excluded of ``network``; a part of another subnet changes nothing."""
+    found: list[str] = []
     for i, text in enumerate(reader.strings("exclude")):
+        at = f"{reader.at('exclude')}[{i}]"
         try:
-            found.append(str(_network(text)))
+            excluded = _network(text)
         except ValueError as error:
-            reader.notes.fault(f"{reader.at('exclude')}[{i}]", str(error), text)
+            reader.notes.fault(at, str(error), text)
+            continue
+        if not excluded.overlaps(network):
+            reader.notes.warn(at, f"{text} has no effect: it is no part of {network}")
+        elif excluded.prefixlen <= network.prefixlen:
+            reader.notes.fault(at, f"leaves nothing of {network}", text)
+        elif str(excluded) not in found:
+            found.append(str(excluded))
     return found
 
 

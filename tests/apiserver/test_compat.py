@@ -44,3 +44,45 @@ def test_what_compat_makes_is_taken(apiserver: Any, name: str, config: Any) -> N
         path = item.resource.path(item.metadata.namespace)
         answer = apiserver.send("POST", path, manifest(item), query={"dryRun": "All"})
         assert answer.code == 201, answer.message
+
+
+_WHEREABOUTS = {
+    "type": "whereabouts", "range": "10.1.0.0/24", "exclude": ["10.1.0.9", "10.2.0.0/16"], "network_name": "red",
+    "ipRanges": [{"range": "fd00::/64"}], "gateway": "10.1.0.1",
+}  # fmt: skip
+_LINKS = [{"name": "net1"}, {"name": "net2"}]
+_ON = {"master": "eth1"}
+_BRIDGE = {"type": "bridge", "isGateway": True, "ipam": _IPAM}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"type": "macvlan", **_ON, "mode": "private", "ipam": _WHEREABOUTS},
+        {"type": "macvlan", **_ON, "ipam": {"type": "dhcp"}},
+        {"type": "bridge", "vlan": 5, "macspoofchk": True},
+        {"type": "vlan", **_ON, "vlanId": 5, "ipam": _WHEREABOUTS},
+        {"type": "ipvlan", **_ON, "mode": "l3", "ipam": _WHEREABOUTS},
+        {"type": "ptp", "mtu": 1400, "ipam": _IPAM},
+        {"type": "bond", "mode": "802.3ad", "linksInContainer": True, "miimon": "100", "links": _LINKS},
+        {"type": "bond", "mode": "active-backup", "linksInContainer": True, "miimon": "0", "failOverMac": 1,
+         "links": _LINKS, "ipam": _WHEREABOUTS},
+        {"type": "host-device", "pciBusID": "0000:3b:00.1", "ipam": _WHEREABOUTS},
+        {"type": "host-device", "hwaddr": "02:00:00:00:00:01"},
+        {"type": "sriov", "vlan": 5, "vlanQoS": 3, "vlanProto": "802.1ad", "trust": "on", "ipam": _WHEREABOUTS},
+        {"plugins": [_BRIDGE, {"type": "tuning", "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"}, "mtu": 1400},
+                     {"type": "bandwidth", "ingressRate": 9, "ingressBurst": 9}, {"type": "portmap"}]},
+        {"plugins": [{"type": "ptp", "ipam": _IPAM}, {"type": "sbr"}, {"type": "tuning", "allmulti": True}]},
+    ],
+    ids=lambda config: str(config.get("type", "chain")),
+)  # fmt: skip
+def test_every_native_form_is_taken(apiserver: Any, config: Any) -> None:
+    annotations = {names.RESOURCE_NAME: "intel.com/sriov"} if config.get("type") == "sriov" else {}
+    annotations |= {names.STICKY: "true"} if "whereabouts" in json.dumps(config) else {}
+    meta = ObjectMeta(name="form", namespace="default", annotations=annotations, uid="u")
+    made = nads.translate(Nad(metadata=meta, spec=NadSpec(config=json.dumps(config))))
+    assert made.config.spec.cni is None
+    for item in (made.config, made.network):
+        path = item.resource.path(item.metadata.namespace)
+        answer = apiserver.send("POST", path, manifest(item), query={"dryRun": "All"})
+        assert answer.code == 201, answer.message

@@ -112,6 +112,8 @@ def test_macspoofchk_is_anti_spoof() -> None:
           "exclude": ["10.1.0.7/32", "10.1.0.9", "10.1.0.66/30"]},
          [{"cidr": "10.1.0.0/24", "start": "10.1.0.5", "end": "10.1.0.9",
            "exclude": ["10.1.0.7/32", "10.1.0.9/32", "10.1.0.64/30"]}]),
+        ({"type": "whereabouts", "range": "10.1.0.0/24", "exclude": ["10.1.0.7", "10.1.0.7/32", "10.2.0.0/16"]},
+         [{"cidr": "10.1.0.0/24", "exclude": ["10.1.0.7/32"]}]),
         ({"type": "whereabouts", "range": "10.1.0.0/24", "range_start": "10.1.0.5", "range_end": "10.1.0.9",
           "gateway": "10.1.0.1"},
          [{"cidr": "10.1.0.0/24", "start": "10.1.0.5", "end": "10.1.0.9", "gateway": "10.1.0.1"}]),
@@ -213,6 +215,8 @@ def test_static_addresses_are_no_pool_unless_the_node_holds_the_gateway() -> Non
         (macvlan({"type": "static", "addresses": [{"address": "10.1.0.5"}]}), ".ipam.addresses[0].address", "prefix"),
         (macvlan({"type": "static", "addresses": [{"gateway": "10.1.0.1"}]}), ".ipam.addresses[0].address", "needs"),
         (bridge({}, dns={"nameservers": ["x"]}), ".dns.nameservers[0]", "IPv4 or IPv6"),
+        (macvlan({**W, "exclude": ["10.1.0.0/16"]}), ".ipam.exclude[0]", "leaves nothing"),
+        (macvlan({**W, "ipRanges": [{"range": "fd00::/64"}]}, mtu=1000), ".mtu", "1280"),
     ],
 )  # fmt: skip
 def test_is_refused_by_name(config: Any, path: str, words: str) -> None:
@@ -229,17 +233,18 @@ def test_is_refused_by_name(config: Any, path: str, words: str) -> None:
         (None, "", "'net1'"),
         ("", "", "'net1'"),
         (" \n", "", "'net1'"),
-        ({"plugins": [bridge(), {"type": "tuning"}]}, ".plugins", "bridge, tuning"),
-        ({"plugins": [{"type": "sriov"}]}, ".plugins[0].type", "have a native datapath"),
-        ({"type": "sriov"}, ".type", "have a native datapath"),
-        (bridge({"type": "dhcp"}), ".ipam.type", "only host-local"),
-        (bridge({"subnet": "10.1.0.0/24"}), ".ipam.type", "only host-local"),
+        ({"plugins": [bridge(), {"type": "firewall"}]}, ".plugins[1].type", "only tuning, cnv-tuning, bandwidth"),
+        ({"plugins": [{"type": "flannel"}]}, ".plugins[0].type", "have a native datapath"),
+        ({"type": "flannel"}, ".type", "have a native datapath"),
+        (bridge({"type": "calico-ipam"}), ".ipam.type", "only dhcp, host-local"),
+        (bridge({"subnet": "10.1.0.0/24"}), ".ipam.type", "only dhcp, host-local"),
         (bridge(promiscMode=True), ".promiscMode", "does not cover"),
         (bridge(forceAddress=True), ".forceAddress", "does not cover"),
         (bridge(vlanTrunk=[{"id": 5}]), ".vlanTrunk", "does not cover"),
         (bridge(enabledad=True), ".enabledad", "does not cover"),
         (bridge(disableContainerInterface=True), ".disableContainerInterface", "does not cover"),
         (bridge(ipMasq=True), ".ipMasq", "needs isGateway"),
+        (bridge(isGateway=True, vlan=5), ".vlan", "cannot have a name"),
         (bridge(isGatway=True), ".isGatway", "did you mean 'isGateway'?"),
         (bridge(args={"cni": {"ips": ["10.1.0.5"]}}), ".args", "does not cover"),
         (macvlan(master=""), ".master", "default route"),
@@ -316,6 +321,7 @@ def test_of_a_chain_it_is_known_what_it_declares() -> None:
     plugins = [{"type": "macvlan", "capabilities": {"ips": True}}, {"type": "portmap", "capabilities": {
         "portMappings": True, "mac": False}}]  # fmt: skip
     made = native({"plugins": plugins, "mtu": 9000})
+    assert made.config.spec.cni is not None, "macvlan without a master is that of the node's default route"
     assert made.types == ("macvlan", "portmap")
     assert made.capabilities == {"ips", "portMappings"}
     assert any("mtu: has no effect beside 'plugins'" in warning for warning in made.warnings)
@@ -419,7 +425,9 @@ def test_node_selector(text: str, labels: dict[str, str]) -> None:
 def test_other_annotations_of_a_nad() -> None:
     with pytest.raises(InvalidError, match="one label"):
         native(bridge(), **{names.NODE_SELECTOR: "a=b,c=d"})
-    assert "does not request" in native(bridge(), **{names.RESOURCE_NAME: "x/y"}).warnings[0]
+    made = native(bridge(), **{names.RESOURCE_NAME: "x/y"})
+    assert made.config.spec.cni is not None
+    assert "deviceID" in made.warnings[0]
 
 
 def test_names_and_links_of_the_objects() -> None:

@@ -18,8 +18,10 @@ IPAM = {"type": "host-local", "subnet": "10.1.0.0/24"}
 BRIDGE: dict[str, Any] = {"type": "bridge", "bridge": "br1", "ipam": IPAM}
 GATEWAY = {**BRIDGE, "isGateway": True}
 MACVLAN = {"type": "macvlan", "master": "eth1"}
-PTP = {"type": "ptp", "ipam": IPAM}
-IPVLAN = {"type": "ipvlan", "master": "eth1"}
+PTP = {"type": "myptp", "ipam": IPAM}
+ROUTED = {"type": "ptp", "ipam": IPAM}
+IPVLAN = {"type": "ipvlan", "ipam": IPAM}
+OWN_IPVLAN = {**IPVLAN, "master": "eth1"}
 CAPABLE = {
     "plugins": [
         PTP,
@@ -67,6 +69,7 @@ def asked(made: pods.Translation) -> dict[str, Any]:
          {"portMappings": PORTS_DONE, "bandwidth": LIMIT, "mac": MAC}),
         (GATEWAY, {"portMappings": PORTS}, {"portMappings": PORTS_DONE}),
         (BRIDGE, {"bandwidth": LIMIT}, {"bandwidth": LIMIT}),
+        (ROUTED, {"portMappings": PORTS, "bandwidth": LIMIT}, {"portMappings": PORTS_DONE, "bandwidth": LIMIT}),
     ],
 )  # fmt: skip
 def test_reaches_the_network(config: Any, entry: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -84,9 +87,11 @@ def test_nothing_asked_is_no_attachment(config: Any, entry: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("config", "entry", "path", "words"),
     [
-        (PTP, {"portMappings": PORTS}, ".portMappings", "ptp does not declare the capability portMappings"),
-        (PTP, {"bandwidth": LIMIT}, ".bandwidth", "ptp does not declare the capability bandwidth"),
+        (PTP, {"portMappings": PORTS}, ".portMappings", "myptp does not declare the capability portMappings"),
+        (PTP, {"bandwidth": LIMIT}, ".bandwidth", "myptp does not declare the capability bandwidth"),
         (IPVLAN, {"mac": MAC}, ".mac", "ipvlan does not declare the capability mac"),
+        (OWN_IPVLAN, {"mac": MAC}, ".mac", "has the MAC address of the node's"),
+        (OWN_IPVLAN, {"bandwidth": LIMIT}, ".bandwidth", "no end on the node"),
         (BRIDGE, {"portMappings": PORTS}, ".portMappings", "needs a bridge with isGateway"),
         ({**BRIDGE, "isGateway": True, "ipam": {}}, {"portMappings": PORTS}, ".portMappings", "and an IPAM"),
         (MACVLAN, {"portMappings": PORTS}, ".portMappings", "no address in this network"),
