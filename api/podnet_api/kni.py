@@ -54,6 +54,7 @@ _FILTERED = ("bridge", "vxlan", "vlan", "tap")
 
 Labels = Annotated[dict[str, Annotated[str, Meta(max_length=63)]], Meta(max_length=64)]
 Sysctls = Annotated[dict[str, Annotated[str, Meta(max_length=256)]], Meta(max_length=64)]
+Guid = Annotated[str, Meta(pattern=r"^([0-9a-f]{2}:){7}[0-9a-f]{2}$", max_length=23)]
 Rate = Annotated[int, Meta(ge=0, le=10**13)]
 Count = Annotated[int, Meta(ge=0, le=2**31)]
 
@@ -292,6 +293,9 @@ class Cni(Model, frozen=True, kw_only=True):
     config: Annotated[str, Meta(min_length=2, max_length=65536)]
     """The network configuration as JSON (CNI specification): a plugin (type) or a chain (plugins). With neither,
     its name is that of a configuration file on the nodes."""
+    resource: Annotated[str, Meta(max_length=253)] = ""
+    """Extended resource whose devices the kubelet gave the Pod: each attachment takes the next one, in the order of
+    the Pod's list and of the sorted ids, before its deviceID. Empty: none."""
 
 
 class Range(Model, frozen=True, kw_only=True):
@@ -620,6 +624,10 @@ class AttachmentConfigSpec(Model, frozen=True, kw_only=True):
     """Arguments for CNI plugins (``args.cni``), each value as JSON."""
     device_id: Annotated[str, Meta(max_length=253)] = field(name="deviceID", default="")
     """The device to attach."""
+    infiniband_guid: Guid | None = field(name="infinibandGUID", default=None)
+    """GUID of an InfiniBand interface, for CNI plugins that declare the capability infinibandGUID."""
+    no_other_default_routes: bool = False
+    """Whether the Pod keeps only those default routes that its list asks for; without one, it has none at all."""
 
 
 class AttachmentConfig(Model, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ import msgspec
 from podnet_api import kni, names, pools, reasons
 from podnet_api.errors import PodnetError
 
-from podnet_kni_server import asked, extras, faultpoints, parts, plan
+from podnet_kni_server import asked, extras, faultpoints, npwg, parts, plan
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.interface import Datapath
@@ -46,6 +46,8 @@ class Hooks:
     """Who is told. ``attached`` and ``failed`` lead to the Pod's status, ``counts`` to NodeNetwork."""
 
     attached: Callable[[Record], None] = lambda record: None
+    added: Callable[[Record], None] = lambda record: None
+    """A Pod was attached just now, not only found to be so."""
     failed: Callable[[Sandbox, PodnetError], None] = lambda sandbox, error: None
     forgotten: Callable[[Record], None] = lambda record: None
     counts: Callable[[], None] = lambda: None
@@ -133,6 +135,7 @@ class Core:
     async def _attach_new(self, sandbox: Sandbox) -> Record | None:
         requests = asked.of_sandbox(sandbox, self._view)
         if not requests:
+            await self._refuse_unserved(sandbox)
             return None
         netns = sandbox.netns
         if netns is None:
@@ -157,6 +160,7 @@ class Core:
             self.keep(record)
             faultpoints.reached("attach.recorded")
             observed = await self._datapath.attach(netns, _links(record))
+            await self.drop_defaults(record)
             faultpoints.reached("attach.wired")
             record = _confirmed(record, observed)
             self.keep(record)
@@ -170,18 +174,31 @@ class Core:
             raise
         log.info("attached Pod %s: %s", record.pod, ", ".join(i.link.name for i in record.interfaces))
         self._hooks.attached(record)
+        self._hooks.added(record)
         faultpoints.reached("attach.said")
         self._hooks.counts()
         return record
+
+    async def _refuse_unserved(self, sandbox: Sandbox) -> None:
+        """A static Pod that asks Multus for networks, unless a Multus has attached it before us."""
+        why = npwg.unserved(sandbox)
+        if why and sandbox.netns and len(await self._datapath.observe(sandbox.netns, None)) <= 1:
+            raise AttachError(why, reasons.INVALID_NETWORKS)
 
     async def _interfaces(self, sandbox: Sandbox, requests: Iterable[Request]) -> list[InterfaceRecord]:
         return parts.joined([await self.interface(sandbox, request) for request in requests])
 
     async def with_defaults(self, record: Record, interfaces: Iterable[InterfaceRecord]) -> Record:
         """``record`` with the default routes that ``interfaces`` are about to replace, once."""
-        if record.defaults or not any(interface.link.default_gateways for interface in interfaces):
+        if record.defaults or not any(i.link.default_gateways or i.no_other_defaults for i in interfaces):
             return record
         return msgspec.structs.replace(record, defaults=await self._datapath.defaults(record.netns))
+
+    async def drop_defaults(self, record: Record) -> None:
+        """Take every default route away that the list does not ask for, where an interface of ``record`` says so."""
+        if any(interface.no_other_defaults for interface in record.interfaces):
+            kept = {v: {i.link.name for i in record.interfaces if v in (i.default_versions or [])} for v in (4, 6)}
+            await self._datapath.drop_defaults(record.netns, kept)
 
     async def interface(self, sandbox: Sandbox, request: Request) -> InterfaceRecord:
         """What answers ``request``, its addresses leased. Raises AttachError, NoAddressError."""
@@ -320,6 +337,8 @@ def as_observed(interface: InterfaceRecord, observed: Observed) -> InterfaceReco
         gateways=[str(g) for g in observed.gateways],
         nameservers=list(observed.nameservers) or interface.nameservers,
         search=list(observed.search) or interface.search,
+        rows=None if observed.rows is None else list(observed.rows),
+        device_info=observed.device_info,
         dns_options=list(observed.dns_options) or interface.dns_options,
     )
 

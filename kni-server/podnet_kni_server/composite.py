@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
 from podnet_kni_server.datapath.errors import DatapathError
@@ -141,6 +141,10 @@ class Composite:
     async def defaults(self, netns_path: str) -> list[str]:
         """See Datapath."""
         return await self._kernel.defaults(netns_path)
+
+    async def drop_defaults(self, netns_path: str, kept: Mapping[int, Collection[str]]) -> None:
+        """See Datapath."""
+        await self._kernel.drop_defaults(netns_path, kept)
 
     async def restore_defaults(self, netns_path: str, routes: Sequence[str]) -> None:
         """See Datapath."""

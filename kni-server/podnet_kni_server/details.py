@@ -43,10 +43,25 @@ class CniDetail(Model, frozen=True, kw_only=True, tag="cni"):
     args: dict[str, str] = {}
     """``args.cni``: each value is JSON."""
     device_id: str = ""
+    resource: str = ""
+    """Extended resource of which the kubelet gave the Pod devices; the next one comes before ``device_id``."""
+    guid: str = ""
+    """GUID of an InfiniBand interface."""
     ports: list[PortRecord] = []
     shaping: ShapingRecord | None = None
     default_versions: list[int] = []
     """Families whose default route is to lead over this interface."""
+
+
+class NpwgRow(Model, frozen=True, kw_only=True):
+    """One interface of a plugin's result as NPWG's network-status tells of it; ``ips`` are bare."""
+
+    interface: str
+    ips: list[str] = []
+    mac: str = ""
+    mtu: int = 0
+    gateway: list[str] = []
+    dns: dict[str, str | list[str]] = {}
 
 
 class HostDeviceDetail(Model, frozen=True, kw_only=True, tag="hostDevice"):

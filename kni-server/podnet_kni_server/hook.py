@@ -16,7 +16,7 @@ from typing import Protocol
 from podnet_api import names
 from podnet_api.errors import PodnetError
 
-from podnet_kni_server import containers, status
+from podnet_kni_server import containers, npwg, status
 from podnet_kni_server.attach import Core
 from podnet_kni_server.nri import errors, types
 from podnet_kni_server.records import Record, Sandbox
@@ -115,7 +115,8 @@ class Hook:
         told = _sandbox(pod)
         self.sandboxes[pod.id] = told
         sandbox = self._now(told)
-        if names.NETWORKS_ANNOTATION not in sandbox.annotations and self._core.record(pod.id) is None:
+        listed = names.NETWORKS_ANNOTATION in sandbox.annotations or npwg.unserved(sandbox)
+        if not listed and self._core.record(pod.id) is None:
             return
         try:
             await self._core.attach(sandbox)

@@ -27,10 +27,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from podnet_api import core as kube_core
 from podnet_api import names, program, reasons
-from podnet_api.errors import KubeError
+from podnet_api.errors import KubeError, PodnetError
 from podnet_api.kube import Client, Credentials
 
-from podnet_kni_server import asked, attach, extras, publish
+from podnet_kni_server import asked, attach, extras, npwg, publish
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.check import Checker
 from podnet_kni_server.checkpoint import Store
@@ -41,7 +41,7 @@ from podnet_kni_server.composite import Composite
 from podnet_kni_server.datapath.kernel import KernelDatapath
 from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.errors import AttachError
-from podnet_kni_server.events import WARNING, Event, Events
+from podnet_kni_server.events import NORMAL, WARNING, Event, Events
 from podnet_kni_server.hook import Hook
 from podnet_kni_server.leases import Holder, Leases
 from podnet_kni_server.node import NodeAgent
@@ -50,7 +50,7 @@ from podnet_kni_server.objects import Objects
 from podnet_kni_server.plug import Plugger
 from podnet_kni_server.podresources import Kubelet, kubelet
 from podnet_kni_server.probes import Probes
-from podnet_kni_server.records import Sandbox
+from podnet_kni_server.records import Record, Sandbox
 from podnet_kni_server.resolver import Resolver
 from podnet_kni_server.running import Running
 from podnet_kni_server.runtime_calls import RuntimeCalls
@@ -134,8 +134,9 @@ class _Program:
         # Long, because it is the list of all parts and of who knows whom; nothing is decided here.
         self._args = args
         self._tasks = tasks
-        self._cni = cni_node.Node(args.host_root, args.cni_bin_dir, args.cni_conf_dir, args.cni_cache_dir)
-        kernel = KernelDatapath(lent=Ledger(args.run_dir / "devices"), allocation=Kubelet(args.pod_resources_socket))
+        given = Kubelet(args.pod_resources_socket)
+        self._cni = cni_node.Node(args.host_root, args.cni_bin_dir, args.cni_conf_dir, args.cni_cache_dir, given)
+        kernel = KernelDatapath(lent=Ledger(args.run_dir / "devices"), allocation=given)
         self._datapath = Composite(kernel, self._cni.plugins)
         self._objects = Objects(client, args.node_name)
         self._leases = Leases()
@@ -165,11 +166,12 @@ class _Program:
             store=Store(args.run_dir / "sandboxes"),
             datapath=self._datapath,
             hooks=attach.Hooks(
-                self._publisher.attached,
-                self._publisher.failed,
-                self._publisher.forgotten,
-                self._node.recount,
-                lambda sandbox: self._running.look(sandbox),
+                attached=self._publisher.attached,
+                added=self._added,
+                failed=self._failed,
+                forgotten=self._publisher.forgotten,
+                counts=self._node.recount,
+                alive=lambda sandbox: self._running.look(sandbox),
             ),
             policy=extras.Policy(tuple(filter(None, args.allowed_sysctls.split(",")))),
         )
@@ -232,6 +234,7 @@ class _Program:
         self._tasks.create_task(self._publisher.run(), name="status")
         self._tasks.create_task(self._events.run(), name="events")
         self._objects.pods.listen(self._running.pod_changed)
+        self._objects.pods.listen(self._mirrored)
         self._objects.on_list_change(self._running.objects_changed)
         self._tasks.create_task(self._running.run(), name="running Pods")
         if self._args.check_interval > 0:
@@ -255,6 +258,26 @@ class _Program:
         """Plugins may not obey what a Pod asks of them."""
         reason = reasons.CAPABILITY_NOT_DECLARED
         self._events.say(Event(pod.namespace, pod.name, pod.uid, WARNING, reason, message), once=True)
+
+    def _mirrored(self, old: kube_core.Pod | None, new: kube_core.Pod | None) -> None:
+        """The status of a static Pod can be written when the API server has its mirror."""
+        uid = publish.mirrored(new) if old is None and new is not None else ""
+        for record in self._core.records() if uid else ():
+            if record.uid == uid:
+                self._publisher.attached(record)
+
+    def _added(self, record: Record) -> None:
+        """Users of Multus look for its Events."""
+        for message in npwg.added(record, self._objects.npwg_name):
+            event = Event(record.namespace, record.name, record.uid, NORMAL, npwg.ADDED_INTERFACE, message)
+            self._events.say(event)
+
+    def _failed(self, sandbox: Sandbox, error: PodnetError) -> None:
+        self._publisher.failed(sandbox, error)
+        reason = npwg.reason(sandbox, error)
+        if reason:
+            event = Event(sandbox.namespace, sandbox.name, sandbox.uid, WARNING, reason, str(error))
+            self._events.say(event, once=True)
 
     def _sandboxes(self) -> set[str]:
         return {record.sandbox for record in self._core.records()} | set(self._hook.sandboxes)

@@ -57,6 +57,7 @@ def interface(
         config=request.config.metadata.name,
         link=link,
         default_versions=list(request.default_versions),
+        no_other_defaults=request.own.no_other_default_routes,
         gateways=[str(g) for g in gateways],
         nameservers=dns.nameservers,
         search=dns.search,

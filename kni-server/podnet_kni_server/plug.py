@@ -158,7 +158,7 @@ class _Run:
         record = self.outcome.record
         self._keep(msgspec.structs.replace(interface, state=State.DETACHING))
         await self.datapath.detach(record.netns or None, [attach.link_of(interface)])
-        if interface.link.default_gateways and record.defaults:
+        if (interface.link.default_gateways or interface.no_other_defaults) and record.defaults:
             await self.datapath.restore_defaults(record.netns, record.defaults)
         self.core.release(self._holder(interface.link.name))
         self._keep(without=interface.link.name)
@@ -183,6 +183,7 @@ class _Run:
         observed = await self.datapath.attach(self.outcome.record.netns, [plan.link(one.link) for one in planned])
         made = [attach.as_observed(one, seen) for one, seen in zip(planned, observed, strict=True)]
         self._keep(*made)
+        await self.core.drop_defaults(self.outcome.record)
         for one in made:
             words = " ".join(one.link.addresses) or "no address"
             self.outcome.done.append(f"attached {one.link.name} to {one.network} ({words})")

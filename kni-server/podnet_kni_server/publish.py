@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 MANAGER = names.FIELD_MANAGER_PREFIX + "kni"
 FILE = "networks.json"
 _PAUSES = (0.2, 15.0)
+_MIRROR = "kubernetes.io/config.mirror"
 PodOf = Callable[[str, str], core.Pod | None]
 """From namespace and name to the Pod as the watch last showed it."""
 _Make = Callable[[], Awaitable[dict[str, Any] | None]]
@@ -158,11 +159,17 @@ class Publisher:
             pause = min(pause * 2, _PAUSES[1])
             self._wake.set()
 
+    def _uid(self, namespace: str, name: str, uid: str, **rest: object) -> str:
+        """The API server knows a static Pod by another uid: that of its mirror."""
+        pod = self._pod_of(namespace, name)
+        return pod.metadata.uid if pod is not None and mirrored(pod) == uid else uid
+
     async def _write(self, make: _Make) -> bool:
         """Whether nothing more is to be done: written, or the Pod is gone."""
         body = await make()
         if body is None:
             return True
+        body["metadata"]["uid"] = self._uid(**body["metadata"])
         try:
             await self._client.apply(core.Pod.resource, body, subresource="status", manager=MANAGER)
         except (NotFoundError, ConflictError) as error:
@@ -171,6 +178,11 @@ class Publisher:
             log.warning("%s; trying again", error)
             return False
         return True
+
+
+def mirrored(pod: core.Pod) -> str:
+    """The uid of the static Pod that ``pod`` is the mirror of; empty: it is none."""
+    return pod.metadata.annotations.get(_MIRROR, "")
 
 
 def _now() -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from podnet_api.meta import Model
 
-from podnet_kni_server.details import Detail, Device, DhcpRecord, Extras, Senders
+from podnet_kni_server.details import Detail, Device, DhcpRecord, Extras, NpwgRow, Senders
 
 FORMAT = 1
 
@@ -88,6 +88,12 @@ class InterfaceRecord(Model, frozen=True, kw_only=True):
     """Of this interface alone, while the sandbox is ATTACHED: a running Pod's list changes one by one."""
     default_versions: list[int] | None = None
     """Families whose default route the list gives to it; None: a record of before this was noted."""
+    no_other_defaults: bool = False
+    """Whether the Pod keeps only the default routes that its list gives to a network."""
+    rows: list[NpwgRow] | None = None
+    """What plugins made, for NPWG's network-status; None: no plugin was asked."""
+    device_info: str = ""
+    """Of the device behind it (NPWG device information), as JSON; empty: none."""
     leaving: list[str] = []
     """Addresses that it had and is about to lose; they are in use until the kernel has let them go."""
     observed: list[str] = []

@@ -16,6 +16,7 @@ from podnet_api import core, names, reasons
 from podnet_api.meta import is_true
 
 from podnet_kni_server import containers
+from podnet_kni_server import npwg as npwg_rows
 from podnet_kni_server.datapath.model import Observed
 from podnet_kni_server.records import InterfaceRecord, Record, State
 
@@ -46,7 +47,8 @@ def npwg(record: Record, name_of: NameOf, default: Observed | None) -> list[dict
     """The NPWG network-status (multi-net-spec 1.3): the default network first, then each interface."""
     replaced = any(interface.link.name == names.DEFAULT_INTERFACE for interface in record.interfaces)
     entries = [] if replaced else [_npwg_default(record, default)]
-    return entries + [_npwg_entry(i, name_of) for i in record.interfaces if i.state is State.ATTACHED]
+    whole = [interface for interface in record.interfaces if interface.state is State.ATTACHED]
+    return entries + [row for i in whole for row in npwg_rows.rows(i, _npwg_entry(i, name_of))]
 
 
 def _npwg_default(record: Record, observed: Observed | None) -> dict[str, Any]:
@@ -101,7 +103,8 @@ def partly(
 def _annotations(record: Record, name_of: NameOf, default: Observed | None) -> dict[str, str]:
     ours = msgspec.json.encode(networks(record)).decode()
     theirs = msgspec.json.encode(npwg(record, name_of, default)).decode()
-    return {names.STATUS_ANNOTATION: ours, names.NPWG_STATUS_ANNOTATION: theirs}
+    plural = {npwg_rows.STATUS_PLURAL: theirs} if npwg_rows.from_nads(record, name_of) else {}
+    return {names.STATUS_ANNOTATION: ours, names.NPWG_STATUS_ANNOTATION: theirs, **plural}
 
 
 def is_said(pod: core.Pod, record: Record) -> bool:

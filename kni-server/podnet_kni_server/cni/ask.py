@@ -3,7 +3,7 @@
 import msgspec
 
 from podnet_kni_server.cni.errors import RequestError
-from podnet_kni_server.cni.request import Pod, Request
+from podnet_kni_server.cni.request import DEVICE_INFO, Pod, Request
 from podnet_kni_server.datapath.model import Link
 from podnet_kni_server.details import CniDetail, PortRecord, ShapingRecord
 
@@ -18,11 +18,20 @@ def detail_of(link: Link) -> CniDetail:
     return link.detail
 
 
-def request(netns: str, link: Link) -> Request:
-    """What the plugins are asked for. Raises RequestError."""
+def request(netns: str, link: Link, device: str = "", device_info: str = "") -> Request:
+    """What the plugins are asked for; ``device``: in place of the link's; ``device_info``: path of a file about it.
+
+    Raises RequestError.
+    """
     detail = detail_of(link)
     ports = [_port(one) for one in detail.ports]
     limits = _limits(detail.shaping) if detail.shaping else None
+    given: dict[str, object] = {
+        "portMappings": ports,
+        "bandwidth": limits,
+        "infinibandGUID": detail.guid,
+        DEVICE_INFO: device_info,
+    }
     return Request(
         pod=Pod(detail.sandbox, detail.namespace, detail.pod, detail.uid),
         netns=netns,
@@ -30,8 +39,8 @@ def request(netns: str, link: Link) -> Request:
         mac=link.mac,
         addresses=tuple(detail.ips),
         args={key: _value(link, key, text) for key, text in detail.args.items()},
-        capabilities={key: value for key, value in (("portMappings", ports), ("bandwidth", limits)) if value},
-        device=detail.device_id,
+        capabilities={key: value for key, value in given.items() if value},
+        device=device or detail.device_id,
     )
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from podnet_kni_server.cni import upkeep
+from podnet_kni_server.cni import devinfo, upkeep
 from podnet_kni_server.cni.attach import Plugins
 from podnet_kni_server.cni.cache import Cache
+from podnet_kni_server.cni.devices import Devices
 from podnet_kni_server.cni.exec import Runner
 from podnet_kni_server.cni.executor import Executor
+from podnet_kni_server.datapath.allocation import Allocation, NoAllocation
 
 
 def programs(root: str, directories: str) -> Path:
@@ -18,14 +20,17 @@ def programs(root: str, directories: str) -> Path:
 class Node:
     """`root` is where the node's root directory is seen from here; the other paths are the node's own."""
 
-    def __init__(self, root: str, directories: str, configurations: str, results: str) -> None:
+    def __init__(
+        self, root: str, directories: str, configurations: str, results: str, allocation: Allocation | None = None
+    ) -> None:
         below = Path(root)
         self.programs = programs(root, directories)
         self._cache = Cache(below / results.lstrip("/"))
         runner = Runner([one for one in directories.split(":") if one], root)
         self.configurations = below / configurations.lstrip("/")
         self.executor = Executor(runner, self._cache, self.configurations)
-        self.plugins = Plugins(self.executor, runner)
+        devices = Devices(allocation or NoAllocation(), devinfo.Files(root), self.executor.entries)
+        self.plugins = Plugins(self.executor, runner, devices=devices)
 
     def open(self) -> None:
         """Read what is remembered. Before anything is attached."""

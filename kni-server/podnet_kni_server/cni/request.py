@@ -25,6 +25,10 @@ READS_IP = frozenset(("host-local", "static", "whereabouts"))
 """IPAM plugins known to take IP from CNI_ARGS."""
 IGNORES_IP = frozenset(("dhcp",))
 _HOST_LOCAL_LIMIT = 1
+DEVICE_INFO = "CNIDeviceInfoFile"
+"""Capability argument: the path of a file with the device's information (NPWG)."""
+_OF_DEVICE = ("deviceID", DEVICE_INFO)
+"""What a device brings with it: plugins read the id at the top of their configuration, and need not know the file."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def carried(network: Network, request: Request) -> dict[str, str]:
     chain = ", ".join(plugin.type for plugin in network.plugins)
     warnings = {}
     for key in supplied(request):
-        if key not in declared and key != "deviceID":
+        if key not in declared and key not in _OF_DEVICE:
             _refuse(network, request, key, chain)
             warnings[key] = (
                 f"CNI network {network.name}: {chain} does not declare the capability {key}; CNI_ARGS carries it"

@@ -1,7 +1,7 @@
 """A Datapath in memory, for tests of what calls one. It keeps the promises of the Protocol without a kernel."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from podnet_api import reasons
 
@@ -129,6 +129,10 @@ class FakeDatapath:
     async def defaults(self, netns_path: str) -> list[str]:
         """See interface.Datapath."""
         return ["default of " + netns_path]
+
+    async def drop_defaults(self, netns_path: str, kept: Mapping[int, Collection[str]]) -> None:
+        """See interface.Datapath."""
+        self.calls.append(("drop_defaults", (netns_path, tuple((v, tuple(sorted(kept[v]))) for v in sorted(kept)))))
 
     async def restore_defaults(self, netns_path: str, routes: Sequence[str]) -> None:
         """See interface.Datapath."""

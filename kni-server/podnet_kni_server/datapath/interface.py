@@ -1,6 +1,6 @@
 """The seam between core and kernel: kernel.KernelDatapath is the real one, fake.FakeDatapath the shipped fake."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
 from podnet_kni_server.datapath.model import (
@@ -56,6 +56,10 @@ class Datapath(Protocol):
 
     async def defaults(self, netns_path: str) -> list[str]:
         """The default routes of the namespace, for restore_defaults."""
+        ...
+
+    async def drop_defaults(self, netns_path: str, kept: Mapping[int, Collection[str]]) -> None:
+        """Remove the default routes of the namespace, but for those over the interfaces in `kept`, by family."""
         ...
 
     async def restore_defaults(self, netns_path: str, routes: Sequence[str]) -> None:

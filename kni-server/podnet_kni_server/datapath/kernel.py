@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from podnet_kni_server.datapath import (
@@ -11,6 +11,7 @@ from podnet_kni_server.datapath import (
     announce,
     attach,
     check_node,
+    defaults,
     giveback,
     kinds,
     lending,
@@ -131,6 +132,10 @@ class KernelDatapath:
     async def defaults(self, netns_path: str) -> list[str]:
         """See interface.Datapath."""
         return await self._worker.call(self._in_pod, netns_path, repair.defaults)
+
+    async def drop_defaults(self, netns_path: str, kept: Mapping[int, Collection[str]]) -> None:
+        """See interface.Datapath."""
+        await self._worker.call(self._in_pod, netns_path, lambda pod: defaults.drop(pod, kept))
 
     async def restore_defaults(self, netns_path: str, routes: Sequence[str]) -> None:
         """See interface.Datapath."""

@@ -9,7 +9,7 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
 
-from podnet_kni_server.details import Detail, Device, DhcpRecord, Extras, HostDeviceDetail, Senders
+from podnet_kni_server.details import Detail, Device, DhcpRecord, Extras, HostDeviceDetail, NpwgRow, Senders
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -99,6 +99,10 @@ class Observed:
     """What plugins gave; podnet's own gateways are in the plan."""
     nameservers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
+    rows: tuple[NpwgRow, ...] | None = None
+    """What plugins made, interface by interface; None: no plugin was asked."""
+    device_info: str = ""
+    """NPWG device information of the device behind it, as JSON."""
     dns_options: tuple[str, ...] = ()
 
 

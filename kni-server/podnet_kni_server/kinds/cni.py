@@ -15,7 +15,7 @@ from podnet_kni_server.records import Sandbox
 
 LINKS = 4096
 """Plugins say no limit; more than this no node runs."""
-TAKES = kind.COMMON | {"cniArgs", "deviceID", "portMappings", "bandwidth"}
+TAKES = kind.COMMON | {"cniArgs", "deviceID", "portMappings", "bandwidth", "infinibandGUID"}
 
 
 def _shape(sandbox: Sandbox, request: Request) -> Shape:
@@ -35,6 +35,8 @@ def _shape(sandbox: Sandbox, request: Request) -> Shape:
         ips=list(own.addresses),
         args=dict(own.cni_args),
         device_id=own.device_id,
+        resource=spec.cni.resource if spec.cni else "",
+        guid=own.infiniband_guid or "",
         ports=[_port(mapping) for mapping in own.port_mappings],
         shaping=_shaping(own.bandwidth) if own.bandwidth else None,
         default_versions=list(request.default_versions),

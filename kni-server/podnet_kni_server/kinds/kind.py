@@ -66,7 +66,7 @@ class Shape:
     device has one already."""
 
 
-COMMON = frozenset({"addresses", "mac", "routes", "dns"})
+COMMON = frozenset({"addresses", "mac", "routes", "dns", "noOtherDefaultRoutes"})
 """Keys of an AttachmentConfig that every link of our own takes."""
 EXTRAS = frozenset({"bandwidth", "sysctls", "portMappings", "promiscuous", "allMulticast"})
 """Keys of an AttachmentConfig that make extras (extras.of), which every link of the kernel takes."""
