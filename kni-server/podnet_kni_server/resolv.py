@@ -59,8 +59,10 @@ def merged(text: str, own: Dns, policy: str) -> tuple[str, tuple[str, ...]]:
     first, second = (own, theirs) if policy == _DEFAULT else (theirs, own)
     servers = _once((*first.nameservers, *second.nameservers))
     search = _once((*first.search, *second.search))
-    options = _options((*second.options, *first.options))
-    return render(Dns(servers[:SERVERS], search, options)), servers[SERVERS:]
+    options = {word.partition(":")[0]: word for word in first.options}
+    for word in second.options:
+        options.setdefault(word.partition(":")[0], word)
+    return render(Dns(servers[:SERVERS], search, tuple(options.values()))), servers[SERVERS:]
 
 
 def parse(text: str) -> Dns:
