@@ -107,6 +107,10 @@ def _eth0(pod: Place) -> None:
     pod.ip("route", "add", "default", "via", "192.0.2.1")
 
 
+def _ways(pod: Place) -> set[tuple[str, str]]:
+    return {(one["dst"], one.get("gateway", "")) for one in json.loads(pod.ip("-j", "route"))}
+
+
 def _defaults(pod: Place) -> list[str]:
     return [one["dev"] for one in json.loads(pod.ip("-j", "route", "show", "default"))]
 
@@ -320,23 +324,41 @@ async def test_an_interface_that_somebody_removed_is_made_again(world: World) ->
     await world.clean(pod, wanted)
 
 
-async def test_check_tells_what_somebody_changed(world: World) -> None:
-    wanted = link(config({"type": "bridge", "bridge": "br9", "ipam": world.ipam()}))
+async def test_check_mends_what_the_result_says_and_tells_the_rest(world: World) -> None:
+    ipam = world.ipam(routes=[{"dst": "10.9.0.0/16"}, {"dst": "10.8.0.0/16", "gw": "10.7.0.9"}, {"dst": "0.0.0.0/0"}])
+    wanted = link(config({"type": "bridge", "bridge": "br9", "ipam": ipam}), default_versions=[4])
     pod = world.pod()
     await world.attach(pod, wanted)
+    routes = _ways(pod)
 
-    async def found() -> list[str]:
-        return [one.what for one in (await world.datapath.check(pod.path, [wanted])).findings if not one.repaired]
+    async def found(repaired: bool) -> list[str]:
+        findings = (await world.datapath.check(pod.path, [wanted])).findings
+        return [one.what for one in findings if one.repaired == repaired]
 
-    assert await found() == []
+    assert await found(True) == await found(False) == []
     pod.ip("addr", "del", "10.7.0.2/24", "dev", "net1")
-    assert await found() == ["net1 lacks 10.7.0.2/24"]
+    lost = [f"net1 had lost its route to {net}" for net in ("10.8.0.0/16", "10.9.0.0/16", "0.0.0.0/0")]
+    assert sorted(await found(True)) == sorted(["net1 had lost its address 10.7.0.2/24", *lost])
     pod.ip("link", "set", "net1", "down")
-    assert await found() == ["net1 is down"]
+    assert await found(True) == ["net1 was down", *lost]
+    assert await found(True) == await found(False) == []
+    assert _ways(pod) == routes
     pod.ip("link", "delete", "net1")
-    assert await found() == ["net1 is gone"]
+    assert await found(False) == ["net1 is gone"]
     await world.clean(pod, wanted)
-    assert await found() == ["net1 is unknown"]
+    assert await found(False) == ["net1 is unknown"]
+
+
+async def test_check_leaves_the_routes_that_a_plugin_has_moved(world: World) -> None:
+    ipam = world.ipam(routes=[{"dst": "10.9.0.0/16"}])
+    wanted = link(config({"type": "bridge", "bridge": "br9", "isGateway": True, "ipam": ipam}, {"type": "sbr"}))
+    pod = world.pod()
+    await world.attach(pod, wanted)
+    for _ in range(2):
+        findings = (await world.datapath.check(pod.path, [wanted])).findings
+        assert [one.what for one in findings if one.repaired] == []
+    assert "10.9.0.0/16" not in pod.ip("route")
+    await world.clean(pod, wanted)
 
 
 async def test_what_no_sandbox_has_any_more_is_taken_away(world: World) -> None:

@@ -61,7 +61,7 @@ def _repairs(
     for address in own:
         if address not in held:
             yield f"{name} had lost its address {address}", inet.add_address(index, name, address)
-    for route in sorted(set(routes) - _routes_there(channel, index), key=lambda one: -one.destination.prefixlen):
+    for route in sorted(set(routes) - _routes_there(channel, index), key=_order):
         yield f"{name} had lost its route to {route.destination}", inet.add_route(index, name, route, own)
 
 
@@ -95,3 +95,8 @@ def _routes_there(channel: Channel, index: int) -> set[Route]:
             if over == index and family == inet.family(version):
                 found.add(Route(ip_network(f"{text}/{length}") if text else _DEFAULTS[version], gateway))
     return found
+
+
+def _order(route: Route) -> tuple[int, str]:
+    """The longest first, whatever order a set has."""
+    return -route.destination.prefixlen, str(route)
