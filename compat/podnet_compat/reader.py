@@ -58,7 +58,7 @@ class Reader:
 
     def at(self, key: str) -> str:
         """The path of ``key``."""
-        return f"{self.path}.{key}"
+        return f"{self.path}.{key}" if self.path else key
 
     def has(self, key: str) -> bool:
         """Whether ``key`` is there and not null."""

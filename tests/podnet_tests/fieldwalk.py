@@ -19,6 +19,8 @@ from typing import Any
 from podnet_compat.systems import Outcome, translate_objects
 from podnet_compat.systems.registry import System
 
+from podnet_tests import translated
+
 Object = dict[str, Any]
 Path = tuple[str | int, ...]
 
@@ -27,7 +29,7 @@ Path = tuple[str | int, ...]
 class Example:
     """``objects[0]`` is walked, the others surround it; ``more`` are further forms of it (fields that exclude each
     other). ``texts``: annotations of it that hold JSON, whose leaves are walked too. ``refused``: path and value of
-    what is refused, put into ``objects[0]``. ``marks``: leaves that only say which format it is, left alone.
+    what is refused, put into ``objects[0]``. ``marks``: what is no part of the format, left alone with all below it.
     ``fields``: dotted paths of the format, list places as ``[]``, e.g. ``spec.Options.vlan``."""
 
     name: str
@@ -35,7 +37,7 @@ class Example:
     more: Sequence[Object] = ()
     texts: Sequence[str] = ()
     refused: Sequence[tuple[Path, object]] = ()
-    marks: Sequence[Path] = ()
+    marks: Sequence[Path] = (("metadata", "labels"), ("spec", "containers"))
     fields: frozenset[str] = frozenset()
     systems: Sequence[System] | None = None
     namespace: str = "a"
@@ -65,7 +67,7 @@ def _walked(example: Example, objects: list[Object]) -> Iterator[str]:
     if errors := [line for line in before.said if not line.startswith("warning:")]:
         yield f"{example.name}: the example itself is refused: {errors}"
     for path in leaves(opened):
-        if _is_frame(path) or path in example.marks or _named(path, before.said):
+        if _is_frame(path) or any(path[: len(mark)] == mark for mark in example.marks) or _named(path, before.said):
             continue
         for what, changed in (("removed", _without(opened, path)), ("changed", _changed(opened, path))):
             if _seen(example, [_closed(changed, example.texts), *objects[1:]]) == before:
@@ -90,17 +92,8 @@ def _missing(example: Example) -> Iterator[str]:
 
 def _seen(example: Example, objects: Iterable[Object]) -> Seen:
     outcome: Outcome = translate_objects(copy.deepcopy(list(objects)), example.namespace, example.systems)
-    lists = [_lists(item) for item in outcome.changed]
-    made = json.dumps([sorted(json.dumps(item, sort_keys=True) for item in outcome.made), lists], sort_keys=True)
+    made = json.dumps([translated.made(outcome), translated.lists(outcome)], sort_keys=True)
     return Seen(made, (*outcome.warnings, *outcome.errors))
-
-
-def _lists(item: Any) -> list[str]:
-    """The native lists anywhere in ``item``."""
-    if not isinstance(item, dict):
-        return []
-    own = [value for key, value in item.items() if key == "multinetwork.x-k8s.io/networks"]
-    return own + [text for value in item.values() for text in _lists(value)]
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -125,11 +118,11 @@ def written(path: Path) -> str:
 
 
 def _named(path: Path, said: Sequence[str]) -> bool:
-    """Whether a message names ``path``, or what holds it, two steps deep at least."""
-    for end in range(len(path), 1, -1):
-        forms = {written(path[:end]), _bracketed(path[:end])}
+    """Whether a message is of ``path``, or of what holds it: paths stand before a colon."""
+    for end in range(len(path), 0, -1):
+        forms = {written(path[:end]), _bracketed(path[:end])} if end > 1 else {written(path[:1])}
         pattern = "|".join(re.escape(form) for form in sorted(forms))
-        if any(re.search(rf"(?<![\w.])(?:{pattern})(?![\w\[]|\.\w)", line) for line in said):
+        if any(re.search(rf"(?<![\w.\]])(?:{pattern}): ", line) for line in said):
             return True
     return False
 

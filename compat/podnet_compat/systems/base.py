@@ -11,6 +11,7 @@ network of that name becomes ``<system>-default``.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -64,7 +65,9 @@ class Source:
 class Objects:
     """The objects of a cluster or of a directory, by kind, namespace and name. Never depends on their order."""
 
-    def __init__(self, sources: Iterable[Source] = ()) -> None:
+    def __init__(self, sources: Iterable[Source] = (), settings: Mapping[str, str] | None = None) -> None:
+        self.settings = dict(settings or {})
+        """What no object says, e.g. how a plugin was configured on the nodes; each system names its own."""
         self._sources = {(s.group, s.kind, s.namespace, s.name): s for s in sources}
 
     def get(self, group: str, kind: str, name: str, namespace: str = "") -> Source | None:
@@ -147,6 +150,11 @@ def native(origin: Source, name: str, spec: kni.NetworkConfigSpec, notes: Notes)
     return Made((network(origin.subject, name, name),), (config,), warnings=tuple(notes.warnings))
 
 
+def plugin_file(name: str) -> str:
+    """``Cni.config`` for the nodes' own configuration file whose JSON name is ``name``."""
+    return json.dumps({"name": name})
+
+
 def check(origin: Source, notes: Notes) -> None:
     """Raise InvalidError when ``notes`` has faults of ``origin``."""
     if notes.faults:
@@ -194,6 +202,7 @@ class Listing:
         self._from: dict[str, str] = {}
         self._interfaces: dict[str, str] = {api_names.DEFAULT_INTERFACE: "the default network"} if adds else {}
         self._uses: dict[str, int] = {}
+        self._gateways: dict[int, str] = {}
         self._further: list[multinetwork.PodNetwork] = []
 
     def add(
@@ -213,6 +222,7 @@ class Listing:
         repetitions. ``gateways``: the families (4, 6) whose default route leads over it. A network named once more
         becomes a further PodNetwork on the same NetworkConfig, because a list names each once (KEP-3698)."""
         self._check_interface(interface_path or path, interface)
+        self._check_gateways(path, gateways)
         known = self._from.setdefault(name, origin)
         if name and known != origin:
             self.notes.fault(path, f"becomes PodNetwork {name}, as {known!r} does", origin, FaultType.DUPLICATE)
@@ -259,6 +269,13 @@ class Listing:
             message = f"is the interface of {self._interfaces[interface]}"
             self.notes.fault(path, message, interface, FaultType.DUPLICATE)
         self._interfaces.setdefault(interface, path)
+
+    def _check_gateways(self, path: str, gateways: frozenset[int]) -> None:
+        for version in sorted(gateways):
+            if version in self._gateways:
+                message = f"the IPv{version} default route leads over {self._gateways[version]} already"
+                self.notes.fault(path, message, type_=FaultType.DUPLICATE)
+            self._gateways.setdefault(version, path)
 
     def _validate(self, path: str, spec: kni.AttachmentConfigSpec) -> None:
         try:

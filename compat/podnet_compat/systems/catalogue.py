@@ -5,6 +5,7 @@ The first that claims a Pod translates it. Where systems share a key, its claim 
 
 from __future__ import annotations
 
+from podnet_compat.systems import danm
 from podnet_compat.systems.registry import System
 
-SYSTEMS: tuple[System, ...] = ()
+SYSTEMS: tuple[System, ...] = (danm.SYSTEM,)

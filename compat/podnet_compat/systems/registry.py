@@ -5,8 +5,9 @@ A system is one module with a ``SYSTEM`` in it, named in ``MODULES``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from podnet_compat.systems.base import Objects, Source, Translator
 
@@ -45,6 +46,8 @@ class System:
     kinds: tuple[Kind, ...] = ()
     pods: Translator | None = None
     claims: Callable[[Source, Objects], bool] | None = None
+    adopt: Callable[[Mapping[str, Any]], list[dict[str, Any]]] | None = None
+    """For documents without ``kind``: the objects in one that is the system's, as Kubernetes would write them."""
     recognised: str = ""
     """Why its Pods are not translated, where they are only recognised: said in a warning."""
 

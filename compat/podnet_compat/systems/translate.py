@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,12 +49,18 @@ class Outcome:
         self.warnings += [f"warning: {origin.subject}: {warning}" for warning in made.warnings]
 
 
-def translate_objects(items: Iterable[Object], namespace: str, systems: Iterable[System] | None = None) -> Outcome:
-    """What ``items`` become; ``namespace`` is that of objects that do not say their own. Raises nothing: what is
-    refused stands in ``errors``. The order of ``items`` changes the order of the result only."""
+def translate_objects(
+    items: Iterable[Object],
+    namespace: str,
+    systems: Iterable[System] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Outcome:
+    """What ``items`` become; ``namespace`` is that of objects that do not say their own, ``settings`` what no object
+    says (``Objects.settings``). Raises nothing: what is refused stands in ``errors``. The order of ``items`` changes
+    the order of the result only."""
     chosen = tuple(SYSTEMS if systems is None else systems)
-    listed, outcome = list(items), Outcome()
-    objects = known(listed, namespace, chosen)
+    listed, outcome = _documents(items, chosen), Outcome()
+    objects = known(listed, namespace, chosen, settings)
     for item in listed:
         try:
             _one(item, namespace, objects, chosen, outcome)
@@ -63,7 +69,18 @@ def translate_objects(items: Iterable[Object], namespace: str, systems: Iterable
     return outcome
 
 
-def known(items: Iterable[Object], namespace: str, systems: Iterable[System]) -> Objects:
+def _documents(items: Iterable[Object], systems: Iterable[System]) -> list[Object]:
+    """``items``, those that are no Kubernetes objects turned into some by the system that knows them."""
+    found = []
+    for item in items:
+        readings = (system.adopt(item) for system in systems if system.adopt and "kind" not in item)
+        found += next((reading for reading in readings if reading), [item])
+    return found
+
+
+def known(
+    items: Iterable[Object], namespace: str, systems: Iterable[System], settings: Mapping[str, str] | None = None
+) -> Objects:
     """The lookup over ``items``, without those whose metadata is broken (which are refused where they stand)."""
     cluster = {(k.group, k.kind) for system in systems for k in system.kinds if not k.namespaced} | {("", "Namespace")}
     found = []
@@ -72,7 +89,7 @@ def known(items: Iterable[Object], namespace: str, systems: Iterable[System]) ->
             found.append(_source(item, namespace, cluster))
         except InvalidError:
             continue
-    return Objects(found)
+    return Objects(found, settings)
 
 
 def _source(item: Object, namespace: str, cluster: set[tuple[str, str]]) -> Source:
@@ -85,7 +102,7 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
     if pod is not None:
         system = next((system for system in systems if system.has(pod, objects)), None)
         made = _pod(pod, objects, system) if system else Made()
-        outcome.add(pod, made)
+        outcome.add(pod, base.merge(made, Made(warnings=_unheard(pod, system, systems))))
         if made.listed:
             outcome.changed.append(workloads.annotated(item, listing(made)))
         elif system is None:
@@ -117,6 +134,20 @@ def _pod(pod: Source, objects: Objects, system: System) -> Made:
         why = f"belongs to {system.name} and is not translated: {system.recognised}"
         return Made(warnings=tuple(f"metadata.annotations[{key}]: {why}" for key in present))
     return system.pods(pod, objects)
+
+
+_HEARD_ELSEWHERE = frozenset({names.NETWORKS, *names.HISTORIC})
+"""Keys of which ``podnet_compat.pod`` says what becomes of them, where no system claims the Pod."""
+
+
+def _unheard(pod: Source, chosen: System | None, systems: Iterable[System]) -> tuple[str, ...]:
+    """A warning for each key of a system that does not translate ``pod``."""
+    heard = frozenset(chosen.keys) if chosen else _HEARD_ELSEWHERE
+    keys = {key: system.name for system in systems for key in system.keys if key in pod.annotations}
+    instead = f"{chosen.name} translates the Pod" if chosen else "it is not {}'s without the other keys that go with it"
+    return tuple(
+        f"metadata.annotations[{key}]: has no effect: {instead.format(keys[key])}" for key in sorted(set(keys) - heard)
+    )
 
 
 def listing(made: Made) -> dict[str, str]:
