@@ -3,13 +3,17 @@
 ``kubectl podnet why POD`` asks the scheduler extender about a Pod: for every node whether it could take it, and
 why not. The extender listens on the loopback of its node, so the way leads through ``kubectl port-forward``, with
 the rights of whoever asks (create of pods/portforward in the namespace of podnet).
+
+``kubectl podnet migrate ...`` is the program ``podnet-compat migrate ...``, which comes with compat and not with this.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -22,11 +26,12 @@ from podnet_api.errors import PodnetError
 EXTENDER = "app.kubernetes.io/name=podnet-scheduler-extender"
 PORT = 10261
 SECONDS = 30
+COMPAT = "podnet-compat"
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 
 class PluginError(PodnetError):
-    """kubectl or the extender did not answer as they should."""
+    """kubectl or the extender did not answer as they should, or a program is missing."""
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -39,6 +44,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     why.add_argument("--kubeconfig", help="for kubectl")
     why.add_argument("--context", help="for kubectl")
     why.add_argument("--system-namespace", default="podnet-system", help="where podnet runs")
+    commands.add_parser("migrate", help="from Multus to podnet and back, namespace by namespace", add_help=False)
     return parser.parse_args(argv)
 
 
@@ -96,10 +102,24 @@ def _get(url: str) -> str:
         raise PluginError(f"cannot ask the scheduler extender: {error}") from error
 
 
+def migrate(words: Sequence[str]) -> None:
+    """Becomes ``podnet-compat migrate`` with these words. Raises PluginError where that program is missing."""
+    found = shutil.which(COMPAT)
+    if found is None:
+        raise PluginError(
+            f"cannot find the program {COMPAT}, which migrates: install the Python package of that name, or run "
+            f"'{COMPAT} migrate' from podnet's image with a kubeconfig"
+        )
+    os.execv(found, [COMPAT, "migrate", *words])
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Exit status 0, or 1 with a sentence that says why."""
-    arguments = _arguments(argv)
+    """Exit status 0, or 1 with a sentence that says why; of ``migrate``, that of the program."""
+    given = list(sys.argv[1:] if argv is None else argv)
     try:
+        if given[:1] == ["migrate"]:
+            return migrate(given[1:])
+        arguments = _arguments(given)
         print(why(Kubectl(arguments), arguments).rstrip())
     except PluginError as error:
         sys.exit(f"error: {error}")

@@ -2,7 +2,7 @@
 
 One asyncio process: the admission webhook, the mirror of NADs and the collector of unused attachments. If
 one of them fails the program ends, and is started again. ``podnet-compat translate FILE...`` prints what
-files would become, without a cluster (see ``cli``).
+files would become, without a cluster (see ``cli``); ``podnet-compat migrate`` moves namespaces (see ``migrate``).
 
 Several replicas may run: each write is idempotent or a compare-and-swap.
 
@@ -36,6 +36,7 @@ from podnet_api.kube import Client, Credentials
 
 from podnet_compat import cli, collector
 from podnet_compat.maker import Maker
+from podnet_compat.migrate import command
 from podnet_compat.mirror import Mirror
 from podnet_compat.pod import Policy
 from podnet_compat.store import Store
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["translate"]:
         return cli.main(given[1:])
+    if given[:1] == ["migrate"]:
+        return command.main(given[1:])
     options = _parser().parse_args(given)
     program.run(_run(options), options.log_level)
     return 0

@@ -1,0 +1,172 @@
+"""The objects of a cluster or a directory, sorted by what a migration does with them. Pure.
+
+``reading`` brings the objects as JSON has them, ``planning`` and ``steps`` ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from podnet_api import names as api_names
+from podnet_api.errors import InvalidError
+from podnet_api.proxy.carriers import CARRIERS
+
+from podnet_compat import legacy, names
+from podnet_compat.legacy import Nad
+from podnet_compat.migrate import multus
+
+Object = dict[str, Any]
+TEMPLATES = {(carrier.group, carrier.kind): carrier.template for carrier in CARRIERS.values()}
+"""Group and kind of what has a Pod in it -> the keys that lead to that."""
+POLICY = "MultiNetworkPolicy"
+WEBHOOK = "compat.multinetwork.x-k8s.io"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A Pod, or a Pod template in ``item``. ``path`` leads to it; ``pod`` has the name and namespace of ``item``."""
+
+    kind: str
+    namespace: str
+    name: str
+    pod: Object
+    path: str = ""
+    owner: str = ""
+
+    @property
+    def subject(self) -> str:
+        """How messages name it."""
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Those of the Pod or the template, as far as they are strings."""
+        found = (self.pod.get("metadata") or {}).get("annotations")
+        items = found.items() if isinstance(found, dict) else ()
+        return {key: value for key, value in items if isinstance(value, str)}
+
+    @property
+    def attached_by(self) -> str:
+        """Who attaches the networks of a Pod: what it carries since it was made says so. "" where it has none."""
+        if api_names.NETWORKS_ANNOTATION in self.annotations:
+            return names.PODNET
+        return names.MULTUS if any(self.annotations.get(key) for key in names.MOVED) else ""
+
+    @property
+    def concerned(self) -> bool:
+        """Whether it asks for networks by an annotation of Multus, current or historic."""
+        moved = names.MOVED.values()
+        return bool({*names.MOVED, *names.HISTORIC, *moved} & set(self.annotations))
+
+    @property
+    def finished(self) -> bool:
+        """Whether it holds no network any more."""
+        return (self.pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+@dataclass
+class Inventory:
+    """What there is. ``items``: all of it, as it came."""
+
+    nads: dict[tuple[str, str], Nad] = field(default_factory=dict)
+    broken: list[InvalidError] = field(default_factory=list)
+    carried: list[Carried] = field(default_factory=list)
+    namespaces: dict[str, Object] = field(default_factory=dict)
+    multus: list[multus.Config] = field(default_factory=list)
+    policies: list[tuple[str, str]] = field(default_factory=list)
+    records: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Namespace -> Pod -> the addresses that it had (see ``kept``)."""
+    webhook: Object | None = None
+    """The webhook configuration of podnet-compat."""
+    items: list[Object] = field(default_factory=list)
+
+    @property
+    def pods(self) -> list[Carried]:
+        """The Pods that hold networks."""
+        return [one for one in self.carried if one.kind == "Pod" and not one.finished]
+
+    def moved(self, namespace: str) -> bool:
+        """Whether podnet attaches the new Pods of ``namespace``, beside Multus."""
+        return labels(self.namespaces.get(namespace, {})).get(names.ATTACHED_BY) == names.PODNET
+
+    @property
+    def beside(self) -> bool:
+        """Whether podnet-compat runs beside Multus: it is asked only about Pods of namespaces with the label."""
+        hooks = (self.webhook or {}).get("webhooks") or ()
+        wanted = {names.ATTACHED_BY: names.PODNET}
+        return any((hook.get("namespaceSelector") or {}).get("matchLabels") == wanted for hook in hooks)
+
+
+def sort(items: Iterable[Object], namespace: str, texts: Mapping[str, str] | None = None) -> Inventory:
+    """The inventory of ``items``; ``namespace`` is that of objects that do not say their own, ``texts`` are files that
+    may be configurations of Multus."""
+    made = Inventory(items=list(items))
+    for item in made.items:
+        _sort(made, item, namespace)
+    made.multus += [found for name, text in (texts or {}).items() if (found := multus.find(name, text))]
+    return made
+
+
+def _sort(made: Inventory, item: Object, namespace: str) -> None:
+    kind, group = item.get("kind"), str(item.get("apiVersion") or "").rpartition("/")[0]
+    meta = item.get("metadata") if isinstance(item.get("metadata"), dict) else {}
+    name, space = str((meta or {}).get("name") or ""), str((meta or {}).get("namespace") or namespace)
+    if kind == legacy.KIND:
+        _nad(made, item, namespace)
+    elif kind == POLICY:
+        made.policies.append((space, name))
+    elif (group, kind) == ("", "Namespace"):
+        made.namespaces[name] = item
+    elif (group, kind) == ("", "ConfigMap"):
+        _config_map(made, item, space, name)
+    elif kind == "MutatingWebhookConfiguration":
+        made.webhook = item if name == WEBHOOK else made.webhook
+    elif (group, kind) in TEMPLATES:
+        _carried(made, item, TEMPLATES[(group, str(kind))], space, name)
+
+
+def _nad(made: Inventory, item: Object, namespace: str) -> None:
+    try:
+        nad = legacy.nad(item, namespace)
+    except InvalidError as error:
+        made.broken.append(error)
+    else:
+        made.nads[nad.key] = nad
+
+
+def _config_map(made: Inventory, item: Object, namespace: str, name: str) -> None:
+    data = item.get("data") if isinstance(item.get("data"), dict) else {}
+    texts = {key: text for key, text in (data or {}).items() if isinstance(text, str)}
+    if name == "podnet-migration":
+        made.records[namespace] = texts
+        return
+    found = [multus.find(f"ConfigMap {namespace}/{name}[{key}]", text) for key, text in texts.items()]
+    made.multus += [one for one in found if one is not None]
+
+
+def _carried(made: Inventory, item: Object, keys: tuple[str, ...], namespace: str, name: str) -> None:
+    pod: Any = item
+    for key in keys:
+        pod = pod.get(key) if isinstance(pod, dict) else None
+    if not isinstance(pod, dict):
+        return
+    inner = pod.get("metadata")
+    meta = {**(inner if isinstance(inner, dict) else {}), "name": name, "namespace": namespace}
+    owner = _owner(item)
+    made.carried.append(Carried(str(item["kind"]), namespace, name, {**pod, "metadata": meta}, ".".join(keys), owner))
+
+
+def _owner(item: Object) -> str:
+    owners = (item.get("metadata") or {}).get("ownerReferences") or ()
+    found = [
+        f"{one.get('kind')}/{one.get('name')}" for one in owners if isinstance(one, dict) and one.get("controller")
+    ]
+    return found[0] if found else ""
+
+
+def labels(item: Mapping[str, Any]) -> Mapping[str, str]:
+    """The labels of an object."""
+    found = (item.get("metadata") or {}).get("labels")
+    return found if isinstance(found, dict) else {}
