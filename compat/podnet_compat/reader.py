@@ -104,6 +104,10 @@ class Reader:
         """The object at ``key`` as it is, its keys with their case; {} when absent."""
         return self._take(key, dict, {})
 
+    def raw(self, key: str) -> object:
+        """The value at ``key``, of whatever type; None when absent."""
+        return self._any(key)
+
     def written(self) -> list[str]:
         """The keys as they are written, without those that are null."""
         return [key for key, value in self._values.values() if value is not None]
