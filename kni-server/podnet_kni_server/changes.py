@@ -99,9 +99,17 @@ def readdressable(old: Request, new: Request) -> bool:
         and old.config == new.config
         and _without_addresses(old) == _without_addresses(new)
         and new.config.spec.cni is None
-        and new.config.spec.routed is None
+        and (new.config.spec.routed is None or _subnets(old) == _subnets(new))
     )
     return same and set(new.leased_versions) <= set(old.leased_versions)
+
+
+def _subnets(request: Request) -> set[object]:
+    """What the Pod of a routed link has routes to; of several ranges nobody knows which one a lease comes from."""
+    ranges = request.pool.ranges if request.pool else ()
+    leased = {v: {r.network for r in ranges if r.network.version == v} for v in request.leased_versions}
+    known = {next(iter(nets)) if len(nets) == 1 else (version, "one of several") for version, nets in leased.items()}
+    return known | {address.network for address in request.static}
 
 
 def _without_addresses(request: Request) -> kni.AttachmentConfigSpec:

@@ -27,7 +27,7 @@ from podnet_kni_server.records import InterfaceRecord, Record, Sandbox, State
 
 log = logging.getLogger(__name__)
 
-_IN_PLACE = ("veth", "macvlan")
+_IN_PLACE = ("veth", "macvlan", "vlan", "ipvlan", "routed", "tap", "macvtap")
 """Kinds of links whose addresses can change while they stay: nothing else is built upon them."""
 
 
@@ -91,8 +91,12 @@ class _Run:
     async def change(self, wanted: Sequence[changes.Entry]) -> None:
         """Carry out what differs between the record and ``wanted``."""
         found = changes.between(self.outcome.record.interfaces, wanted, self._parts(wanted))
-        if not found:
-            return
+        if found:
+            await self._carry_out(found)
+        with self.noted():
+            self._sort([entry.interface for entry in wanted])
+
+    async def _carry_out(self, found: changes.Changes) -> None:
         stayed = await self._readdress_all(found)
         gone = [interface for interface in found.gone if interface.link.name not in stayed]
         with self.noted():
@@ -107,8 +111,6 @@ class _Run:
             with self.noted():
                 if not any(entry.interface in stayed or self._at(entry.interface) for entry in group):
                     await self._add(group)
-        with self.noted():
-            self._sort([entry.interface for entry in wanted])
 
     def _parts(self, wanted: Sequence[changes.Entry]) -> dict[str, Collection[str]]:
         """What the interfaces of the list are made of, as far as it is known."""

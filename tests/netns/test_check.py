@@ -1,6 +1,7 @@
 """CHECK and changes in place on a real kernel: everything that can be broken by hand is found, said and repaired."""
 
 import asyncio
+import dataclasses
 import json
 import pathlib
 import socket
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
 
 import pytest
-from netns.kinds_lab import KINDS, every_kind, stage
+from netns.kinds_lab import KINDS, every_kind, routed, stage, tap
 from netns.lab import Lab, Place, bridge, crosses, link, ready, route
 from podnet_kni_server.datapath import links as numbers
 from podnet_kni_server.datapath.kernel import KernelDatapath
@@ -177,6 +178,50 @@ async def test_addresses_change_in_place(lab: Lab) -> None:
     assert "10.1.0.50" not in held
     assert "10.1.0.5 " not in held
     await datapath.readdress(pod.path, second, both[:1])  # again is no harm
+
+
+async def test_the_addresses_of_a_routed_link_change_in_place(lab: Lab) -> None:
+    on = await stage(lab)
+    on.node.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+    await ready(on.datapath, NodeLink("routed", "n", versions=(4, 6), uplink="up0"))
+    pod, wanted = lab.place(), routed(5, proxy="up0")
+    [before] = await on.datapath.attach(pod.path, [wanted])
+    new = (ip_interface("10.1.0.50/32"), ip_interface("fd00:1::50/128"))
+    moved = dataclasses.replace(wanted, addresses=new)
+    for _ in range(2):
+        await on.datapath.readdress(pod.path, moved, wanted.addresses)
+    [after] = await on.datapath.observe(pod.path, {"net1"})
+    assert (set(after.addresses), after.index) == (set(new), before.index), "the link stayed"
+    assert (await on.datapath.check(pod.path, [moved])).findings == ()
+    assert crosses(on.node, pod, "10.1.0.50")
+    assert crosses(on.node, pod, "fd00:1::50")
+    routes = on.node.ip("route") + on.node.ip("-6", "route")
+    assert "10.1.0.5 " not in routes
+    assert "fd00:1::5 " not in routes
+    answers = on.node.ip("neigh", "show", "proxy")
+    assert sorted(line.split()[0] for line in answers.splitlines()) == ["10.1.0.50", "fd00:1::50"]
+    await on.datapath.detach(pod.path, [moved])
+    assert on.node.ip("neigh", "show", "proxy") == ""
+
+
+async def test_the_addresses_of_a_guest_change_in_place(lab: Lab) -> None:
+    node, pod = lab.place(), lab.place()
+    datapath = lab.datapath(node)
+    await ready(datapath, bridge(anti_spoof=True))
+    wanted = tap(5, anti_spoof=True)
+    [before] = await datapath.attach(pod.path, [wanted])
+    moved = dataclasses.replace(wanted, addresses=(ip_interface("10.1.0.50/24"),))
+    await datapath.readdress(pod.path, moved, wanted.addresses)
+    held = node.run("nft", "list set bridge podnet from4") + node.run("nft", "list set bridge podnet from6")
+    assert "10.1.0.50" in held
+    assert "10.1.0.5 " not in held
+    assert "fd00:1::5" not in held
+    [after] = await datapath.observe(pod.path, {"net1"})
+    assert (after.index, after.addresses) == (before.index, ()), "they are the guest's"
+    assert (await datapath.check(pod.path, [moved])).findings == ()
+    node.run("nft", "flush set bridge podnet from4")
+    found = await datapath.check(pod.path, [moved])
+    assert [one.what for one in found.findings] == ["net1 had lost its entries of the anti-spoofing sets"]
 
 
 async def test_a_default_route_is_put_back(lab: Lab) -> None:

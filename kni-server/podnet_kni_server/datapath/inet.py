@@ -132,7 +132,7 @@ def _route(
     return body
 
 
-def onlink(gateway: Address | None, addresses: Iterable[Interface]) -> bool:
+def needs_onlink(gateway: Address | None, addresses: Iterable[Interface]) -> bool:
     """Whether the kernel must be told that the gateway is on the link: no address of the link covers it."""
     if gateway is None or (gateway.is_link_local and gateway.version == 6):
         return False
@@ -142,14 +142,14 @@ def onlink(gateway: Address | None, addresses: Iterable[Interface]) -> bool:
 def add_route(index: int, name: str, route: Route, addresses: Iterable[Interface], table: int = 0) -> Request:
     """A route over the link, in the main table or in another."""
     destination = route.destination
-    onlink = onlink(route.gateway, addresses)
+    onlink = needs_onlink(route.gateway, addresses)
     body = _route(index, destination, destination.version, route.gateway, onlink, table)
     return Request(NEWROUTE, CREATE, body, ("add route to %s over %s", destination, name))
 
 
 def default_route(index: int, name: str, gateway: Address, addresses: Iterable[Interface]) -> Request:
     """The default route of the gateway's family, in place of the one with the usual metric."""
-    body = _route(index, None, gateway.version, gateway, onlink(gateway, addresses))
+    body = _route(index, None, gateway.version, gateway, needs_onlink(gateway, addresses))
     return Request(NEWROUTE, REPLACE, body, ("set the default route over %s through %s", name, gateway))
 
 
@@ -191,6 +191,12 @@ def restore_route(body: bytes) -> Request:
 def delete_route(body: bytes) -> Request:
     """Delete a route that was read."""
     return Request(DELROUTE, netlink.REQUEST, body, ("delete the former default route",))
+
+
+def delete_route_to(index: int, name: str, destination: Network) -> Request:
+    """Delete a route on the link."""
+    body = _route(index, destination, destination.version, None, False)
+    return Request(DELROUTE, netlink.REQUEST, body, ("delete route to %s over %s", destination, name))
 
 
 def parse_route(body: bytes) -> tuple[int, int, str, int, Address | None]:

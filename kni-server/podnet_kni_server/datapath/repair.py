@@ -15,7 +15,7 @@ from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.channel import Channel, Request
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
 from podnet_kni_server.datapath.extras import looking
-from podnet_kni_server.datapath.makers import MAKERS
+from podnet_kni_server.datapath.makers import MAKERS, routed
 from podnet_kni_server.datapath.model import Checked, Finding, Interface, Link, Route
 from podnet_kni_server.datapath.worker import Pod
 
@@ -23,6 +23,8 @@ _TEMPORARY, _DAD_FAILED, _DEPRECATED, _TENTATIVE = 0x01, 0x08, 0x20, 0x40
 _UNSETTLED = _TEMPORARY | _DAD_FAILED | _DEPRECATED | _TENTATIVE
 """Flags of an address that is not, or no longer, one to be reached by."""
 _SCOPE_UNIVERSE = 0
+_GUARDED = frozenset(("veth", "tap"))
+"""Kinds with a port on a bridge that anti-spoofing looks at."""
 _WITHOUT_LINK = frozenset(("userspace", "cni"))
 
 _Route = tuple[int, str, int, str]
@@ -222,7 +224,7 @@ def _exists(scene: _Scene, name: str) -> bool:
 
 
 def _guarded(scene: _Scene, link: Link) -> Iterator[Finding]:
-    if not link.anti_spoof or link.kind != "veth":
+    if not link.anti_spoof or link.kind not in _GUARDED:
         return
     answer = scene.node.netfilter.batch(spoof.present(link))
     if not answer.errors:
@@ -252,11 +254,14 @@ def readdress(node: Node, pod: Pod, link: Link, leaving: Collection[Interface]) 
     found = observe.list_links(pod.channel).get(link.name)
     if found is None:
         raise DatapathError(f"cannot change the addresses of {link.name}: it is gone")
-    guarded = link.anti_spoof and link.kind == "veth"
+    guarded = link.anti_spoof and link.kind in _GUARDED
     if guarded and leaving:
         attach.release(node, [dataclasses.replace(link, addresses=tuple(leaving))])
     if guarded:
         attach.guard(node, spoof.guard([link]))
+    if link.kind == "routed":
+        routed.move(node, link, leaving)
+    link = guest.own(link)
     index, name = found.index, link.name
     if any(address.version == 6 for address in link.addresses):
         pod.sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "0")  # switched off where the cluster has no IPv6

@@ -137,6 +137,20 @@ async def test_a_lease_gives_way_to_a_static_address_in_place(world: World) -> N
     assert world.leases.used("blue") == 1
 
 
+async def test_addresses_of_a_routed_link_change_in_place_where_its_routes_stay(world: World) -> None:
+    spec = {"routed": {}, "anti_spoof": False}
+    world.add(network_config("hop", **spec, ipam={"ranges": [{"cidr": "10.5.0.0/24"}]}))
+    world.add(network_config("two-hops", **spec, ipam={"ranges": [{"cidr": "10.6.0.0/24"}, {"cidr": "10.7.0.0/24"}]}))
+    world.attachment_of("five", "hop", addresses=["10.5.0.9"])
+    world.attachment_of("six", "two-hops", addresses=["10.6.0.9"])
+    await world.core.attach(sandbox(named("hop", "net1"), named("two-hops", "net2")))
+    world.datapath.calls.clear()
+    outcome = await bring(world, by("five", "net1"), by("six", "net2"))
+    assert has(outcome.record) == {"net1": ["10.5.0.9/32"], "net2": ["10.6.0.9/32"]}
+    calls = [call for call, _ in world.datapath.calls]
+    assert calls == ["readdress", "detach", "attach"], "which of two subnets a lease has decides about routes"
+
+
 async def test_what_differs_in_more_than_addresses_is_made_anew(world: World) -> None:
     await world.core.attach(sandbox(by("one", "net1")))
     world.datapath.calls.clear()

@@ -15,7 +15,7 @@ from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.channel import Request
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError
 from podnet_kni_server.datapath.makers import upon
-from podnet_kni_server.datapath.model import Link, Route
+from podnet_kni_server.datapath.model import Interface, Link, Route
 from podnet_kni_server.datapath.observe import Seen
 from podnet_kni_server.datapath.worker import Pod
 from podnet_kni_server.details import RoutedDetail
@@ -57,6 +57,20 @@ class Routed:
         """See Maker."""
         host = on_node.get(link.host_name)
         return host is not None and host.up and found.peer == host.index and links.ours(host.name, host.group)
+
+
+def move(node: Node, link: Link, leaving: Iterable[Interface]) -> None:
+    """The node's end, when the link's addresses change: it routes, and answers for, those that it has now."""
+    try:
+        host = node.index_of(link.host_name)
+    except OSError as error:
+        raise DatapathError(f"cannot change the addresses of {link.name}: its end on the node is gone") from error
+    gone = [inet.delete_route_to(host, link.host_name, ip_network(address.ip)) for address in leaving]
+    _check(node.route.batch(gone).errors.values(), errno.ESRCH)
+    if uplink := _uplink(node, link):
+        unanswered = node.route.batch([proxy.delete(uplink, address.ip) for address in leaving])
+        _check(unanswered.errors.values(), errno.ENOENT)
+    _complete(node, link, host)
 
 
 def _complete(node: Node, link: Link, host: int) -> None:
