@@ -8,8 +8,10 @@ one NAD in several namespaces must not give an address twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Sequence
+import weakref
+from collections.abc import AsyncIterator, Sequence
 from typing import NoReturn
 
 from podnet_api import kni, multinetwork
@@ -33,19 +35,31 @@ class BusyError(PodnetError):
 
 
 class Maker:
-    """Serialises all writes on PodNetworks and NetworkConfigs made from NADs.
+    """Makes PodNetworks and NetworkConfigs of NADs: one after the other where the NADs are equal or of one name,
+    else at the same time.
 
     Methods raise InvalidError for a NAD that is not translatable, HeldError, BusyError and KubeError.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._lock = asyncio.Lock()
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._pods = usage.Pods(store.client)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, *what: str) -> AsyncIterator[None]:
+        """Nobody else holds any of ``what`` meanwhile. In one order, so that two never wait for each other."""
+        async with contextlib.AsyncExitStack() as held:
+            for name in sorted(set(what)):
+                lock = self._locks.get(name) or self._locks.setdefault(name, asyncio.Lock())
+                await held.enter_async_context(lock)
+            yield
 
     async def ensure(self, nad: Nad) -> str:
         """Make the objects of ``nad``, or bring them up to date; the name of their NetworkConfig."""
         native = nads.translate(nad)
-        async with self._lock:
+        name, content = native.config.metadata.name, settle.content(native.config.spec)
+        async with self._alone(names.source(*nad.key), name, content):
             network = self._store.networks.get(native.network.metadata.name)
             if network is not None:
                 await self._check_ours(nad, network)
@@ -65,25 +79,24 @@ class Maker:
 
     async def remove(self, key: tuple[str, str]) -> None:
         """Delete what was made from NAD ``key``, which is gone, unless Pods use it."""
-        async with self._lock:
-            source = names.source(*key)
+        source = names.source(*key)
+        async with self._alone(source):
             networks = self._store.networks_of(source)
             if networks and await self._used(networks):
                 log.info("%s is gone; its networks stay while Pods use them", source)
                 return
             for network in networks:
                 await self._store.delete_unchanged(network)
-            await self._tidy(source)
+        await self.tidy(key)
 
     async def tidy(self, key: tuple[str, str]) -> None:
         """Delete NetworkConfigs that were made for NAD ``key`` and on which no PodNetwork stands any more."""
-        async with self._lock:
-            await self._tidy(names.source(*key))
-
-    async def _tidy(self, source: str) -> None:
-        for config in [item for item in self._store.configs if made_from(item) == source]:
-            if not self._store.networks_on(config.metadata.name):
-                await self._store.delete_unchanged(config)
+        for config in self._store.configs_of(names.source(*key)):
+            if self._store.networks_on(config.metadata.name):
+                continue
+            async with self._alone(config.metadata.name, settle.content(config.spec)):
+                if not self._store.networks_on(config.metadata.name):
+                    await self._store.delete_unchanged(config)
 
     async def _check_ours(self, nad: Nad, network: multinetwork.PodNetwork) -> None:
         name = network.metadata.name
@@ -110,8 +123,7 @@ class Maker:
 
     def _equal(self, spec: kni.NetworkConfigSpec) -> str | None:
         """The NetworkConfig of ours that says ``spec``: the eldest, on which every replica agrees."""
-        found = [item for item in self._store.configs if made_from(item) and item.spec == spec]
-        usable = [item.metadata for item in found if item.metadata.deletion_timestamp is None]
+        usable = [item.metadata for item in self._store.equal(spec) if item.metadata.deletion_timestamp is None]
         eldest = min(usable, key=lambda meta: (meta.creation_timestamp or "", meta.name), default=None)
         return eldest.name if eldest else None
 
@@ -168,7 +180,7 @@ class Maker:
             return False
 
     async def _used(self, networks: list[multinetwork.PodNetwork]) -> bool:
-        used = await usage.now(self._store.client, self._store.attachments)
+        used = await self._pods.used(self._store.attachments)
         return any(network.metadata.name in used.networks for network in networks)
 
     async def _create(self, network: multinetwork.PodNetwork) -> None:

@@ -1,6 +1,6 @@
 """The controller: every NAD has its PodNetwork and NetworkConfig, and says how it stands.
 
-One worker takes the keys of NADs from a queue that the watch caches fill:
+Workers take the keys of NADs from a queue that the watch caches fill, a NAD at a time each:
 
 * NAD there, translatable: its objects are made, or follow an edit. Addresses and datapath of a NetworkConfig
   are immutable, so such an edit replaces the objects, once no Pod uses them.
@@ -32,6 +32,8 @@ OK = "ok"
 SWEEP = 300.0
 """Seconds between two looks at everything."""
 _BACKOFF = (0.5, 60.0)
+WORKERS = 16
+"""NADs that are looked at at the same time: most of the time is waiting for the API server."""
 _PATIENCE = 4
 """Tries after which a NAD says that it waits."""
 
@@ -39,13 +41,15 @@ Key = tuple[str, str]
 
 
 class Mirror:
-    """The worker and its queue."""
+    """The workers and their queue."""
 
     def __init__(self, store: Store, maker: Maker) -> None:
         self._store = store
         self._maker = maker
         self._queue: asyncio.Queue[Key] = asyncio.Queue()
         self._waiting: set[Key] = set()
+        self._busy: set[Key] = set()
+        self._missed: set[Key] = set()
         self._tries: dict[Key, int] = {}
         store.nads.listen(self._nad_changed)
         store.networks.listen(self._network_changed)
@@ -56,19 +60,33 @@ class Mirror:
         await self._store.synced()
         await self._store.nads.synced.wait()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._work())
-            group.create_task(self._sweep())
+            for number in range(WORKERS):
+                group.create_task(self._work(), name=f"mirror {number}")
+            group.create_task(self._sweep(), name="sweep")
 
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
             self._waiting.discard(key)
+            if key in self._busy:
+                self._missed.add(key)
+                continue
+            self._busy.add(key)
             try:
                 await self._reconcile(key)
             except (KubeError, BusyError) as error:
                 self._again(key, error)
             else:
                 self._tries.pop(key, None)
+            finally:
+                self._done(key)
+
+    def _done(self, key: Key) -> None:
+        """What came while a worker had ``key`` is looked at now."""
+        self._busy.discard(key)
+        if key in self._missed:
+            self._missed.discard(key)
+            self._enqueue(key)
 
     async def _sweep(self) -> None:
         while True:

@@ -9,6 +9,7 @@ says why. Every key is translated, handed on, refused, or warned of; none vanish
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +22,13 @@ from podnet_api.faults import FaultType
 from podnet_api.meta import ObjectMeta, ParametersRef
 
 from podnet_compat import chained, datapath, ipam, jsontext, names, plugins, ranges
-from podnet_compat.legacy import Nad
+from podnet_compat.legacy import Nad, NadSpec
 from podnet_compat.reader import Notes, Reader
 
 PATH = "spec.config"
 _LEAST_MTU6 = 1280
+_READ = (names.ATTACH_WITH, names.NODE_SELECTOR, names.RESOURCE_NAME, names.STICKY)
+"""Annotations of a NAD that are read here."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,15 @@ class Native:
 
 def translate(nad: Nad) -> Native:
     """The native objects of ``nad``. Raises InvalidError with every fault."""
-    text = (nad.spec.config if nad.spec else None) or ""
+    read = ((key, nad.metadata.annotations[key]) for key in _READ if key in nad.metadata.annotations)
+    return _translated(*nad.key, (nad.spec.config if nad.spec else None) or "", tuple(read))
+
+
+@functools.lru_cache(maxsize=4096)
+def _translated(namespace: str, name: str, text: str, annotations: tuple[tuple[str, str], ...]) -> Native:
+    """The same of all that is read of a NAD. Kept, because every Pod that names the NAD asks again."""
+    meta = ObjectMeta(name=name, namespace=namespace, annotations=dict(annotations))
+    nad = Nad(metadata=meta, spec=NadSpec(config=text))
     if not text.strip():
         own = f"{PATH}: is empty: the CNI plugins of the nodes' own configuration {nad.metadata.name!r} attach it"
         return _by_plugins(nad, plugins.of_file(nad), [own])
@@ -107,11 +118,22 @@ def _by_plugins(nad: Nad, chain: plugins.Chain, why: list[str], notes: Notes | N
     selector = _node_selector(nad, notes)
     if notes.faults:
         raise InvalidError(nad.subject, notes.faults)
+    made = kni.Cni(config=chain.config, resource=_devices(nad, chain, notes))
     warnings = [*why, *notes.warnings]
-    spec = kni.NetworkConfigSpec(cni=kni.Cni(config=chain.config), node_selector=selector, anti_spoof=False)
+    spec = kni.NetworkConfigSpec(cni=made, node_selector=selector, anti_spoof=False)
     name = names.network(*nad.key)
     config = kni.NetworkConfig(metadata=_meta(nad, name, warnings), spec=spec)
     return Native(network(nad, name, name), config, ipam.Addressing(), chain.capabilities, tuple(warnings), chain.types)
+
+
+def _devices(nad: Nad, chain: plugins.Chain, notes: Notes) -> str:
+    """The resource whose devices the plugins are told, where one of them may have a use for a device."""
+    resource = nad.metadata.annotations.get(names.RESOURCE_NAME, "").strip()
+    if not resource or not chain.types or not plugins.WITHOUT_DEVICES.issuperset(chain.types):
+        return resource
+    message = f"hands {', '.join(chain.types)} no device, as it takes none; containers may ask for the resource"
+    notes.warn(f"metadata.annotations[{names.RESOURCE_NAME}]", message)
+    return ""
 
 
 def network(nad: Nad, name: str, config: str) -> multinetwork.PodNetwork:

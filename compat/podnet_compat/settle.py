@@ -5,6 +5,8 @@ The rules of NetworkConfig (podnet_api.kni) make the datapath's kind and the ran
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 from msgspec import structs
 from podnet_api import kni
@@ -31,8 +33,16 @@ def renamed(config: kni.NetworkConfig, name: str) -> kni.NetworkConfig:
 
 
 def content(spec: kni.NetworkConfigSpec) -> str:
-    """A text that is equal for equal specs."""
-    return msgspec.json.encode(spec, order="deterministic").decode()
+    """A text that is equal for equal specs. msgspec leaves a default out only where it is the very same object."""
+    return json.dumps(_whole(spec), sort_keys=True)
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return {key: _whole(item) for key, item in structs.asdict(value).items() if item is not None}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return value
 
 
 def differs(old: Nad, new: Nad) -> bool:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TypeVar
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import msgspec
 from podnet_api import kni, multinetwork
@@ -17,13 +19,35 @@ from podnet_api.errors import ConflictError, KubeError, NotFoundError
 from podnet_api.kube import Cache, Client, manifest
 from podnet_api.kube.client import Kind
 
-from podnet_compat import names
+from podnet_compat import names, settle
 from podnet_compat.legacy import GROUP, Nad
 
 log = logging.getLogger(__name__)
 K = TypeVar("K", bound=Kind)
 
 _CRD_RETRY = 10.0
+
+
+class Index(Generic[K]):
+    """The objects of a cache by a key of their own: looking through 10,000 for each of 10,000 takes minutes."""
+
+    def __init__(self, cache: Cache[K], key: Callable[[K], str]) -> None:
+        self._key = key
+        self._found: defaultdict[str, dict[tuple[str, str], K]] = defaultdict(dict)
+        cache.listen(self._changed)
+
+    def of(self, key: str) -> list[K]:
+        """What has ``key``."""
+        return list(self._found[key].values()) if key in self._found else []
+
+    def _changed(self, old: K | None, new: K | None) -> None:
+        if old is not None:
+            before = self._found[self._key(old)]
+            before.pop(_name(old), None)
+            if not before:
+                del self._found[self._key(old)]
+        if new is not None:
+            self._found[self._key(new)][_name(new)] = new
 
 
 class Store:
@@ -36,6 +60,10 @@ class Store:
         self.configs = Cache(client, kni.NetworkConfig)
         self.attachments = Cache(client, multinetwork.PodNetworkAttachment)
         self.parameters = Cache(client, kni.AttachmentConfig, labelSelector=names.SELECTOR)
+        self._networks_of = Index(self.networks, made_from)
+        self._networks_on = Index(self.networks, kni.config_name)
+        self._configs_of = Index(self.configs, made_from)
+        self._equal = Index(self.configs, lambda config: settle.content(config.spec) if made_from(config) else "")
 
     async def run(self) -> None:
         """Feed the caches. A cluster without the kind NetworkAttachmentDefinition is waited for."""
@@ -62,11 +90,19 @@ class Store:
 
     def networks_of(self, source: str) -> list[multinetwork.PodNetwork]:
         """The PodNetworks that were made from ``source``."""
-        return [item for item in self.networks if made_from(item) == source]
+        return self._networks_of.of(source)
 
     def networks_on(self, config: str) -> list[multinetwork.PodNetwork]:
         """The PodNetworks, whoever made them, that stand on NetworkConfig ``config``."""
-        return [item for item in self.networks if kni.config_name(item) == config]
+        return self._networks_on.of(config)
+
+    def configs_of(self, source: str) -> list[kni.NetworkConfig]:
+        """The NetworkConfigs that were made from ``source``."""
+        return self._configs_of.of(source)
+
+    def equal(self, spec: kni.NetworkConfigSpec) -> list[kni.NetworkConfig]:
+        """The NetworkConfigs that compat made and that say ``spec``."""
+        return self._equal.of(settle.content(spec))
 
     async def replace(self, item: kni.NetworkConfig) -> None:
         """Write ``item`` over what has its name and resource version. Raises ConflictError."""
@@ -100,6 +136,10 @@ class Store:
                 await asyncio.sleep(_CRD_RETRY)
             else:
                 return
+
+
+def _name(item: Kind) -> tuple[str, str]:
+    return item.metadata.namespace, item.metadata.name
 
 
 def made_from(item: Kind) -> str:

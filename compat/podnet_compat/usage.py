@@ -1,10 +1,12 @@
 """Which networks and attachments live Pods use: a fresh list of the Pods, read only before something is deleted.
 
-``mirror`` and ``collector`` ask. There is no watch of Pods: they are many, and deletions are few.
+``maker`` and ``collector`` ask. There is no watch of Pods: they are many, and deletions are few. Whoever asks while a
+list is being read waits for the next one, together with all others who do.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -24,6 +26,27 @@ async def now(client: Client, attachments: Iterable[multinetwork.PodNetworkAttac
     """What is used now; ``attachments`` tell which networks are used through them. Raises KubeError."""
     pods, _ = await client.list_all(core.Pod)
     return of(pods, attachments)
+
+
+class Pods:
+    """The Pods, read for all who ask at once."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._lock = asyncio.Lock()
+        self._next: asyncio.Future[tuple[core.Pod, ...]] | None = None
+
+    async def used(self, attachments: Iterable[multinetwork.PodNetworkAttachment]) -> Usage:
+        """What is used now; as ``now``. The list was begun after the question. Raises KubeError."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._read())
+        return of(await asyncio.shield(self._next), attachments)
+
+    async def _read(self) -> tuple[core.Pod, ...]:
+        async with self._lock:
+            self._next = None
+            pods, _ = await self._client.list_all(core.Pod)
+            return tuple(pod for pod in pods if names.NETWORKS_ANNOTATION in pod.metadata.annotations)
 
 
 def of(pods: Iterable[core.Pod], attachments: Iterable[multinetwork.PodNetworkAttachment]) -> Usage:
