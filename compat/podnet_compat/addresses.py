@@ -18,7 +18,7 @@ _PREFIX = re.compile(r"[0-9]{1,3}")
 _LEADING_ZEROS = re.compile(r"(?<![0-9a-fA-F:.])0+(?=[0-9]+\.)|(?<=\.)0+(?=[0-9])")
 _MAC = re.compile(r"(?:[0-9a-fA-F]{2}:)+[0-9a-fA-F]{2}|(?:[0-9a-fA-F]{2}-)+[0-9a-fA-F]{2}"
                   r"|(?:[0-9a-fA-F]{4}\.)+[0-9a-fA-F]{4}")  # fmt: skip
-_MAC_BYTES = 6
+_MAC_BYTES, _GUID_BYTES = 6, 8
 
 
 def address(text: str, *, sloppy: bool = False) -> Address:
@@ -57,6 +57,14 @@ def subnet(text: str) -> Network:
 def address_or_interface(text: str) -> Address | Interface:
     """What a Pod may ask for: an address, with or without a prefix length."""
     return interface(text) if "/" in text else address(text)
+
+
+def guid(text: str) -> str:
+    """A GUID of InfiniBand in lower case with colons."""
+    digits = re.sub(r"[:.-]", "", text)
+    if not _MAC.fullmatch(text) or len(digits) != 2 * _GUID_BYTES:
+        raise ValueError("must be a GUID of 8 bytes, e.g. c2:11:22:33:44:55:66:77")
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)).lower()
 
 
 def mac(text: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from podnet_api import names as api_names
+from podnet_api.errors import InvalidError
 from podnet_api.faults import FaultType
 
 from podnet_compat import addresses, extras, jsontext, names
@@ -62,6 +63,18 @@ def parse(text: str, namespace: str, notes: Notes, path: str = PATH) -> tuple[Se
         return _json(text, namespace, notes, path)
     items = [_short(f"{path}[{i}]", item, namespace, notes) for i, item in enumerate(_split(text, notes, path))]
     return tuple(item for item in items if item is not None)
+
+
+def named(text: str, namespace: str, path: str) -> tuple[Selection, ...]:
+    """A list of names that an administrator gave, ``[<namespace>/]<name>`` with commas between.
+
+    Raises InvalidError with every fault.
+    """
+    notes = Notes()
+    found = parse(text, namespace, notes, path)
+    if notes.faults:
+        raise InvalidError(path, notes.faults)
+    return found
 
 
 def _split(text: str, notes: Notes, path: str) -> list[str]:
@@ -117,7 +130,9 @@ def _element(reader: Reader, namespace: str, notes: Notes) -> Selection | None:
         extras=extras.read(reader),
     )
     reader.accept("default-route")
-    reader.refuse(*_NOT_COVERED)
+    if selection.ips and selection.extras.claim:
+        message = "excludes 'ips': an address comes from the claim or from the Pod (multi-net-spec 1.3, 4.1.2.1)"
+        reader.notes.fault(reader.at("ipam-claim-reference"), message, selection.extras.claim, FaultType.FORBIDDEN)
     reader.finish(_ADVICE, refuse=False)
     return _selection(selection, _SUBDOMAIN, notes)
 

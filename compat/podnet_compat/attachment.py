@@ -43,6 +43,7 @@ def pair(namespace: str, nad: str, network: str, spec: kni.AttachmentConfigSpec)
 
 def parameters(selection: Selection, native: Native, notes: Notes) -> kni.AttachmentConfigSpec | None:
     """What ``selection`` asks for beyond its network; None when nothing."""
+    extras.claimed(selection.extras, native.types, selection.path, notes)
     if native.config.spec.cni is not None:
         given, taken = _for_plugins(selection, native, notes), selection.extras
     else:
@@ -54,6 +55,8 @@ def parameters(selection: Selection, native: Native, notes: Notes) -> kni.Attach
         bandwidth=taken.bandwidth,
         cni_args=taken.cni_args,
         device_id=taken.device,
+        infiniband_guid=taken.guid or None,
+        no_other_default_routes=selection.default_route == (),
     )
     _validate(selection.path, spec, notes)
     return None if spec == kni.AttachmentConfigSpec() else spec
@@ -65,6 +68,7 @@ def _for_plugins(selection: Selection, native: Native, notes: Notes) -> tuple[Ad
         "mac": bool(selection.mac),
         "portMappings": bool(selection.extras.ports),
         "bandwidth": selection.extras.bandwidth is not None,
+        "infiniband-guid": bool(selection.extras.guid),
     }
     extras.by_plugins(asked, native.types, native.capabilities, selection.path, notes)
     return selection.ips

@@ -1,4 +1,4 @@
-"""What an entry asks for beyond addresses: portMappings, bandwidth, cni-args, deviceID. Pure.
+"""What an entry asks for beyond addresses: portMappings, bandwidth, cni-args, deviceID, infiniband-guid. Pure.
 
 ``annotation`` calls ``read``; ``attachment`` asks ``natively`` or ``by_plugins`` what of it reaches the network.
 What nothing carries there is refused by name; libcni would drop it without a word.
@@ -22,6 +22,10 @@ _READ_BY_NATIVE = {"ips": "ips", "mac": "mac"}
 """Keys of args.cni that the plugins bridge, macvlan, host-local, static or whereabouts read, and our own for them."""
 _IGNORE_MAC = {"ipvlan", "vlan", "host-device"}
 """Plugins that read MAC= in CNI_ARGS no more than a capability."""
+_READ_CLAIMS = {"ovn-k8s-cni-overlay"}
+"""Plugins that look up IPAMClaims by themselves."""
+_CAPABILITIES = {"infiniband-guid": "infinibandGUID"}
+"""Keys of an entry whose capability is called otherwise."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Extras:
     bandwidth: kni.Bandwidth | None = None
     cni_args: dict[str, str] = field(default_factory=dict)
     device: str = ""
+    guid: str = ""
+    claim: str = ""
+    """Name of an IPAMClaim."""
 
 
 def read(reader: Reader) -> Extras:
@@ -42,6 +49,8 @@ def read(reader: Reader) -> Extras:
         bandwidth=_bandwidth(reader.child("bandwidth")),
         cni_args={key: json.dumps(value) for key, value in reader.mapping("cni-args").items()},
         device=reader.string("deviceID"),
+        guid=_guid(reader),
+        claim=reader.string("ipam-claim-reference"),
     )
 
 
@@ -59,6 +68,15 @@ def _port(reader: Reader) -> kni.PortMapping | None:
         return None
     host, container = numbers
     return kni.PortMapping(host_port=host, container_port=container, protocol=cast(Protocol, protocol), host_ip=host_ip)
+
+
+def _guid(reader: Reader) -> str:
+    text = reader.string("infiniband-guid")
+    try:
+        return addresses.guid(text) if text else ""
+    except ValueError as error:
+        reader.notes.fault(reader.at("infiniband-guid"), str(error), text)
+        return ""
 
 
 def _host_ip(reader: Reader) -> str | None:
@@ -100,9 +118,19 @@ def natively(extras: Extras, spec: kni.NetworkConfigSpec, path: str, notes: Note
             notes.warn(f"{path}.{key}", "is done by the network itself, whatever capabilities the NAD declares")
     for key in extras.cni_args:
         _native_argument(f"{path}.cni-args.{key}", key, notes)
+    if extras.guid:
+        notes.unsupported(f"{path}.infiniband-guid", extras.guid, "the network is not InfiniBand")
     if extras.device and spec.sriov is None:
         notes.warn(f"{path}.deviceID", "has no effect: the network takes no device")
     return replace(extras, cni_args={}, device=extras.device if spec.sriov else "")
+
+
+def claimed(extras: Extras, types: tuple[str, ...], path: str, notes: Notes) -> None:
+    """``ipam-claim-reference``: Multus does not know it, plugins that do read it in the Pod's own annotation."""
+    if extras.claim and not _READ_CLAIMS.intersection(types):
+        what = ", ".join(types) or "a plugin of the nodes' configuration"
+        message = f"has no effect unless {what} reads it in the Pod's annotation: no address is kept for the claim"
+        notes.warn(f"{path}.ipam-claim-reference", message)
 
 
 def _native_argument(path: str, key: str, notes: Notes) -> None:
@@ -117,9 +145,10 @@ def by_plugins(
     asked: dict[str, bool], types: tuple[str, ...], declared: frozenset[str], path: str, notes: Notes
 ) -> None:
     """Whether ``asked``, capabilities by key, reaches the plugins; of a file of the nodes only they know."""
-    for key in [key for key, wanted in asked.items() if wanted and types and key not in declared]:
+    called = {key: _CAPABILITIES.get(key, key) for key in asked}
+    for key in [key for key, wanted in asked.items() if wanted and types and called[key] not in declared]:
         if key == "ips" or (key == "mac" and not _IGNORE_MAC.issuperset(types)):
             notes.warn(f"{path}.{key}", "reaches the plugins by CNI_ARGS: the NAD does not declare the capability")
         else:
-            message = f"does not declare the capability {key}, and nothing else carries it there"
+            message = f"does not declare the capability {called[key]}, and nothing else carries it there"
             notes.unsupported(f"{path}.{key}", message=f"{', '.join(types)} {message}")

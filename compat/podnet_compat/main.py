@@ -34,7 +34,7 @@ from pathlib import Path
 from podnet_api import admission, program
 from podnet_api.kube import Client, Credentials
 
-from podnet_compat import cli, collector
+from podnet_compat import annotation, cli, collector, names
 from podnet_compat.maker import Maker
 from podnet_compat.migrate import command
 from podnet_compat.mirror import Mirror
@@ -83,6 +83,18 @@ def _parser() -> argparse.ArgumentParser:
         help="refuse Pods that name NADs of other namespaces than their own and --global-namespaces",
     )
     parser.add_argument("--global-namespaces", default="default", help="comma list")
+    parser.add_argument(
+        "--default-networks",
+        default="",
+        help="NADs before those of each Pod with a legacy annotation (Multus: defaultNetworks), [namespace/]name with "
+        "commas between; of Pods without one, label the Namespace",
+    )
+    parser.add_argument("--system-namespaces", default=names.DEFAULT_NAMESPACE, help="without them; comma list")
+    parser.add_argument(
+        "--inject-resources",
+        action="store_true",
+        help="have Pods ask for the devices that their NADs name (resourceName), as network-resources-injector does",
+    )
     return parser
 
 
@@ -91,11 +103,25 @@ async def _run(options: argparse.Namespace) -> None:
         await _work(client, options)
 
 
+def policy(options: argparse.Namespace) -> Policy:
+    """What the administrator says of all Pods. Raises InvalidError."""
+    return Policy(
+        isolated=options.namespace_isolation,
+        shared=_listed(options.global_namespaces),
+        delegates=annotation.named(options.default_networks, names.DEFAULT_NAMESPACE, "--default-networks"),
+        system=_listed(options.system_namespaces),
+        inject=options.inject_resources,
+    )
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(filter(None, (one.strip() for one in text.split(","))))
+
+
 async def _work(client: Client, options: argparse.Namespace) -> None:
     store = Store(client)
     maker = Maker(store)
-    shared = frozenset(filter(None, options.global_namespaces.split(",")))
-    webhook = Webhook(store, maker, Policy(options.namespace_isolation, shared))
+    webhook = Webhook(store, maker, policy(options))
     handlers = {
         "/mutate-pods": webhook.mutate_pod,
         "/take-pods": webhook.take_pod,

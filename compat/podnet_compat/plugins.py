@@ -19,6 +19,13 @@ VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 """Of the CNI specification."""
 LIST_KEYS = ("cniVersion", "cniVersions", "name", "plugins", "disableCheck", "disableGC", "loadOnlyInlinedPlugins")
 """Keys that mean something beside ``plugins`` (CNI 1.1.0, section 1)."""
+WITHOUT_DEVICES = frozenset(
+    (
+        *("bridge", "cnv-bridge", "macvlan", "ipvlan", "ptp", "vlan", "tap", "dummy", "vrf", "bond", "loopback"),
+        *("tuning", "cnv-tuning", "bandwidth", "firewall", "portmap", "sbr", "istio-cni", "route-override"),
+    )
+)
+"""Plugins that have no use for a device: a resource beside them is a mark, or the containers' own affair."""
 LIMIT = 65536
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 

@@ -11,7 +11,8 @@ network once (KEP-3698).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from msgspec import structs
@@ -27,6 +28,7 @@ from podnet_compat.annotation import Selection
 from podnet_compat.legacy import Nad
 from podnet_compat.reader import Notes
 
+ONLY_DEFAULT = (Network(pod_network_name=api_names.DEFAULT_NETWORK, interface_name=api_names.DEFAULT_INTERFACE),)
 Lookup = Callable[[str, str], Nad | None]
 """The NAD of a namespace and a name."""
 
@@ -37,6 +39,11 @@ class Policy:
 
     isolated: bool = False
     shared: frozenset[str] = frozenset({"default"})
+    delegates: tuple[Selection, ...] = ()
+    """Multus' defaultNetworks: before the Pod's own, except in ``system`` namespaces."""
+    system: frozenset[str] = frozenset({names.DEFAULT_NAMESPACE})
+    inject: bool = False
+    """Whether the Pod is made to ask for the devices that its NADs name."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ class Translation:
     further: tuple[Further, ...] = ()
     nads: tuple[Nad, ...] = ()
     warnings: tuple[str, ...] = ()
+    resources: Mapping[str, int] = field(default_factory=dict)
+    """How many devices of each resource its entries take."""
 
 
 def read(pod: core.Pod, namespace: str, policy: Policy | None = None) -> Wanted:
@@ -86,8 +95,10 @@ def read(pod: core.Pod, namespace: str, policy: Policy | None = None) -> Wanted:
         return Wanted(subject, namespace, (), warnings)
     default = _default_network(annotations, notes)
     _warn_of_historic(annotations, notes)
-    selections = annotation.parse(annotations.get(names.NETWORKS, ""), namespace, notes)
-    _check_isolation(selections, namespace, policy or Policy(), notes)
+    policy = policy or Policy()
+    own = annotation.parse(annotations.get(names.NETWORKS, ""), namespace, notes)
+    _check_isolation(own, namespace, policy, notes)
+    selections = own if namespace in policy.system else (*policy.delegates, *own)
     _check_list(selections, notes)
     if notes.faults:
         raise InvalidError(subject, notes.faults)
@@ -108,7 +119,12 @@ def translate(wanted: Wanted, lookup: Lookup) -> Translation:
         raise InvalidError(wanted.subject, work.notes.faults)
     warnings = (*wanted.warnings, *work.notes.warnings)
     return Translation(
-        tuple(listed), tuple(work.pairs.values()), tuple(work.further), tuple(work.selected.values()), warnings
+        networks=tuple(listed),
+        attachments=tuple(work.pairs.values()),
+        further=tuple(work.further),
+        nads=tuple(work.selected.values()),
+        warnings=warnings,
+        resources=work.resources,
     )
 
 
@@ -136,13 +152,14 @@ class _Work:
     pairs: dict[str, attachment.Pair] = field(default_factory=dict)
     further: list[Further] = field(default_factory=list)
     selected: dict[tuple[str, str], Nad] = field(default_factory=dict)
+    resources: Counter[str] = field(default_factory=Counter)
     _uses: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def default(self) -> list[Network]:
         """The entry with eth0: the cluster's default network, or what takes its place; none with a fault."""
         chosen = self.wanted.default
         if chosen is None:
-            return [Network(pod_network_name=api_names.DEFAULT_NETWORK, interface_name=api_names.DEFAULT_INTERFACE)]
+            return list(ONLY_DEFAULT)
         made = self.entry(chosen, api_names.DEFAULT_INTERFACE)
         elsewhere = {gateway.version for one in self.wanted.selections for gateway in one.default_route or ()}
         found = self._native(chosen) if made else None
@@ -159,6 +176,8 @@ class _Work:
             return None
         nad, made = native
         self.selected[nad.key] = nad
+        resource = nad.metadata.annotations.get(names.RESOURCE_NAME, "").strip()
+        self.resources.update([resource] if resource else [])
         name = self._network(nad)
         config = attachment.parameters(selection, made, self.notes)
         default4, default6 = routes.defaults(selection, made, self.notes)

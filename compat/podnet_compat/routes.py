@@ -23,8 +23,7 @@ def defaults(selection: Selection, native: Native, notes: Notes) -> tuple[bool, 
         return False, False
     path = f"{selection.path}.default-route"
     if not selection.default_route:
-        message = "an empty list removes every default route: compat does not cover it yet"
-        notes.unsupported(path, message=message)
+        notes.warn(path, "is an empty list: the Pod has no default route but those that other entries ask for")
     if native.config.spec.cni is not None or native.addressing.type == ipam.DHCP:
         _trust_plugins(selection, path, notes)
         return _families(selection)

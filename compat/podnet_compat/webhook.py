@@ -17,7 +17,7 @@ from podnet_api import names as api_names
 from podnet_api.admission import Allow, Deny, Request
 from podnet_api.errors import InvalidError, NotFoundError
 
-from podnet_compat import keeper, legacy, names
+from podnet_compat import injection, keeper, legacy, names
 from podnet_compat import nad as nads
 from podnet_compat import pod as pods
 from podnet_compat.legacy import Nad
@@ -45,8 +45,11 @@ class Webhook:
         """
         pod = msgspec.convert(legacy.without_nulls(request.object), core.Pod)
         annotations = pod.metadata.annotations
-        if api_names.NETWORKS_ANNOTATION in annotations and not pods.is_ours(annotations):
+        ours, created = pods.is_ours(annotations), request.operation != "UPDATE"
+        if api_names.NETWORKS_ANNOTATION in annotations and not ours:
             return Allow(warnings=_not_ours(annotations))
+        if not (created or ours):
+            return Allow()  # whoever attached this Pod, it was not us
         try:
             async with asyncio.timeout(DEADLINE):
                 made = await self._translated(pod, request.namespace)
@@ -54,7 +57,9 @@ class Webhook:
                     await self._make(made)
         except InvalidError as error:
             return Deny("Pod", request.name, error.faults)
-        return Allow(_patch(made.networks) if made.networks else [], list(made.warnings))
+        devices = injection.patch(request.object, made.resources) if created and self._policy.inject else []
+        listed = made.networks or (() if created else pods.ONLY_DEFAULT)
+        return Allow([*_patch(listed), *devices] if listed else [], list(made.warnings))
 
     async def take_pod(self, request: Request) -> Allow | Deny:
         """As ``mutate_pod``, for a namespace that podnet has taken over while Multus still runs: what Multus reads

@@ -87,7 +87,7 @@ def test_selects(text: str, selected: list[tuple[str, str, str]]) -> None:
         ('[{"name":"a","mac":"02:00:00:00:00:00:00:01"}]', "[0].mac", "6 bytes"),
         ('[{"name":"a","mac":"01:00:00:00:00:01"}]', "[0].mac", "multicast"),
         ('[{"name":"a","mac":"00:00:00:00:00:00"}]', "[0].mac", "zeros"),
-        ('[{"name":"a","infiniband-guid":"c2:11:22:33:44:55:66:77"}]', "[0].infiniband-guid", "does not cover"),
+        ('[{"name":"a","infiniband-guid":"c2:11:22:33:44:55"}]', "[0].infiniband-guid", "a GUID of 8 bytes"),
         ('[{"name":"a","cni-args":["x"]}]', "[0].cni-args", "JSON object"),
         ('[{"name":"a","portMappings":[{"hostPort":1}]}]', "[0].portMappings[0].containerPort", "1 to 65535"),
         ('[{"name":"a","portMappings":[{"hostPort":65536,"containerPort":1}]}]', "[0].portMappings[0].hostPort",
@@ -99,7 +99,7 @@ def test_selects(text: str, selected: list[tuple[str, str, str]]) -> None:
         ('[{"name":"a","bandwidth":{"ingressBurst":1}}]', "[0].bandwidth.ingressBurst", "needs ingressRate"),
         ('[{"name":"a","bandwidth":{"egressRate":"1M"}}]', "[0].bandwidth.egressRate", "must be a number"),
         ('[{"name":"a","deviceID":5}]', "[0].deviceID", "must be a string"),
-        ('[{"name":"a","ipam-claim-reference":"x"}]', "[0].ipam-claim-reference", "does not cover"),
+        ('[{"name":"a","ipam-claim-reference":"x","ips":["10.1.0.9"]}]', "[0].ipam-claim-reference", "excludes 'ips'"),
         ('[{"name":"a","default-route":["x"]}]', "[0].default-route[0]", "IPv4 or IPv6"),
     ],
 )  # fmt: skip

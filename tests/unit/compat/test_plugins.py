@@ -34,6 +34,7 @@ PORTS = [{"hostPort": 8080, "containerPort": 80}]
 PORTS_DONE = [{"hostPort": 8080, "containerPort": 80}]
 LIMIT = {"ingressRate": 1000, "ingressBurst": 2000, "egressRate": 3000}
 MAC = "02:00:00:00:00:01"
+GUID = "c2:11:22:33:44:55:66:77"
 
 
 def translated(config: Any, *entries: dict[str, Any], others: dict[str, str] | None = None) -> pods.Translation:
@@ -99,9 +100,8 @@ def test_nothing_asked_is_no_attachment(config: Any, entry: dict[str, Any]) -> N
         (BRIDGE, {"cni-args": {"mac": MAC}}, ".cni-args.mac", "write it as 'mac'"),
         (BRIDGE, {"cni-args": {"ips": ["10.1.0.9"]}}, ".cni-args.ips", "write it as 'ips'"),
         (PTP, {"cni-args": {"a": "x" * 5000}}, "", "cannot be said by an AttachmentConfig"),
-        (PTP, {"default-route": []}, ".default-route", "empty list"),
-        (PTP, {"infiniband-guid": "c2:11:22:33:44:55:66:77"}, ".infiniband-guid", "does not cover"),
-        (PTP, {"ipam-claim-reference": "c"}, ".ipam-claim-reference", "does not cover"),
+        (PTP, {"infiniband-guid": GUID}, ".infiniband-guid", "myptp does not declare the capability infinibandGUID"),
+        (BRIDGE, {"infiniband-guid": GUID}, ".infiniband-guid", "not InfiniBand"),
     ],
 )  # fmt: skip
 def test_what_nothing_carries_is_refused(config: Any, entry: dict[str, Any], path: str, words: str) -> None:
@@ -115,6 +115,9 @@ def test_what_nothing_carries_is_refused(config: Any, entry: dict[str, Any], pat
     ("config", "entry", "path", "words"),
     [
         (PTP, {"ips": ["10.1.0.9"]}, ".ips", "CNI_ARGS"),
+        (PTP, {"ipam-claim-reference": "c"}, ".ipam-claim-reference", "no address is kept"),
+        (None, {"ipam-claim-reference": "c"}, ".ipam-claim-reference", "no address is kept"),
+        (BRIDGE, {"default-route": []}, ".default-route", "no default route"),
         (PTP, {"mac": MAC}, ".mac", "CNI_ARGS"),
         (PTP, {"default-route": ["10.1.0.1"]}, ".default-route[0]", "gateway that the plugins name"),
         (GATEWAY, {"portMappings": PORTS}, ".portMappings", "by the network itself"),

@@ -121,7 +121,6 @@ def test_no_networks(translate: Translate, text: str) -> None:
         ('[{"name":"a","ips":["10.1.0.9/16"]}]', "[0].ips[0]", "prefix length of the range, 24"),
         ('[{"name":"a","ips":["10.1.0.9","10.1.0.8"]}]', "[0].ips", "one address per family"),
         ('[{"name":"c","ips":["10.1.0.9"]}]', "[0].ips[0]", "has no IPAM"),
-        ('[{"name":"a","default-route":[]}]', "[0].default-route", "empty list"),
         ('[{"name":"a","default-route":["10.1.0.2"]}]', "[0].default-route[0]", "10.1.0.1"),
         ('[{"name":"c","default-route":["10.1.0.1"]}]', "[0].default-route[0]", "it has none"),
         ('[{"name":"a","default-route":["10.1.0.1"]},{"name":"b","default-route":["10.1.0.1"]}]',

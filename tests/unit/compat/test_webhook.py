@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from podnet_api import networks
 from podnet_api.admission import Allow, Deny, Request
 from podnet_api.errors import KubeError
 from podnet_compat import collector, keeper, names
+from podnet_compat import pod as pods
 from podnet_compat import store as stores
 from podnet_compat.maker import Maker
 from podnet_compat.pod import Policy
@@ -172,3 +174,52 @@ async def test_a_stale_mark_is_renewed(api: Any, hook: Webhook, monkeypatch: pyt
     api.requests.clear()
     await hook.mutate_pod(ask(WITH_MAC))
     assert [method for method, _ in api.requests].count("PATCH") == 2
+
+
+def changed(
+    text: str | None, *, ours: bool = True, listed: tuple[networks.Network, ...] = pods.ONLY_DEFAULT
+) -> Request:
+    """The edit of a Pod that exists, with a list of ours or none."""
+    own = {api_names.NETWORKS_ANNOTATION: networks.encode(listed), names.TRANSLATED: pods.mark(listed)}
+    request = ask(text, own if ours else {})
+    return dataclasses.replace(request, operation="UPDATE", old_object=request.object)
+
+
+async def test_an_edited_annotation_changes_the_list_of_a_running_pod(hook: Webhook) -> None:
+    """ib-kubernetes edits it after admission; users plug networks in and out."""
+    added = patched(await hook.mutate_pod(changed("net1")))
+    listed = networks.parse(added[api_names.NETWORKS_ANNOTATION])
+    assert [n.pod_network_name for n in listed] == ["default", "test.net1"]
+    assert added[names.TRANSLATED] == pods.mark(listed)
+    for text in ("", "[]", None):
+        added = patched(await hook.mutate_pod(changed(text, listed=listed)))
+        assert networks.parse(added[api_names.NETWORKS_ANNOTATION]) == pods.ONLY_DEFAULT
+
+
+async def test_a_running_pod_that_somebody_else_attached_stays_theirs(api: Any, hook: Webhook) -> None:
+    assert await hook.mutate_pod(changed("net1", ours=False)) == Allow()
+    assert api.names("podnetworks") == []
+
+
+async def test_a_broken_edit_is_refused(hook: Webhook) -> None:
+    assert isinstance(await hook.mutate_pod(changed("net1,")), Deny)
+
+
+async def test_devices_are_asked_for_where_that_is_wanted(api: Any, store: stores.Store, maker: Maker) -> None:
+    meta = {"name": "net1", "namespace": "test", "uid": "u", "annotations": {names.RESOURCE_NAME: "intel.com/vf"}}
+    api.put(NAD, metadata=meta, spec={"config": '{"type":"host-device"}'})
+    request = ask("net1,net1")
+    request.object["spec"]["containers"] = [{"name": "app"}]
+    quiet = await Webhook(store, maker, Policy()).mutate_pod(request)
+    eager = await Webhook(store, maker, Policy(inject=True)).mutate_pod(request)
+    assert isinstance(quiet, Allow)
+    assert isinstance(eager, Allow)
+    added = [step for step in eager.patch if step not in quiet.patch]
+    assert added[0]["path"] == "/spec/containers/0/resources"
+    assert added[0]["value"]["limits"] == added[0]["value"]["requests"] == {"intel.com/vf": "2"}
+    running = dataclasses.replace(
+        changed("net1,net1"), object={**changed("net1,net1").object, "spec": request.object["spec"]}
+    )
+    again = await Webhook(store, maker, Policy(inject=True)).mutate_pod(running)
+    assert isinstance(again, Allow)
+    assert all(step["path"].startswith("/metadata/") for step in again.patch)
