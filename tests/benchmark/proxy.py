@@ -27,6 +27,7 @@ from typing import Any
 from benchmark.run import table, write
 from benchmark.scheduler import plane as planes
 from benchmark.scheduler.plane import PODS, TOKEN, Plane, Program
+from podnet_api import names
 
 LISTED = '[{"podNetworkName":"blue"},{"podNetworkName":"red","interfaceName":"red0"}]'
 SHARES = {"without networks": 0, "one in ten with networks": 10, "all with networks": 1}
@@ -69,6 +70,25 @@ def large_pod() -> dict[str, Any]:
     volumes = [{"name": f"volume-{n}", "configMap": {"name": f"settings-{n}", "optional": True}} for n in range(4)]
     containers = [{**container, "name": name, "livenessProbe": probe} for name in ("app", "sidecar")]
     return {"containers": containers, "volumes": volumes}
+
+
+async def running(plane: Plane, number: int, listed: bool) -> None:
+    """A Pod with addresses, as the kubelet and, where it has networks, the KNI server report them."""
+    name, address = f"pod-{number}", f"{number // 250}.{number % 250}"
+    await plane.pod(name, large_pod(), LISTED if listed else "")
+    own = [{"ip": f"10.244.{address}"}, {"ip": f"fd00::{number:x}"}]
+    patch: dict[str, Any] = {"status": {"podIP": own[0]["ip"], "podIPs": own}}
+    if listed:
+        attached = [
+            {
+                "network": network,
+                "interface": interface,
+                "addresses": [f"10.{10 + n}.{address}/16", f"fd0{n}::{number:x}/64"],
+            }
+            for n, (network, interface) in enumerate((("blue", "net1"), ("red", "red0")))
+        ]
+        patch["metadata"] = {"annotations": {names.STATUS_ANNOTATION: json.dumps(attached)}}
+    await plane.send("PATCH", f"{PODS}/{name}/status", patch, "application/merge-patch+json")
 
 
 @contextlib.asynccontextmanager
@@ -159,14 +179,14 @@ async def _follow(url: str, path: str, sent: dict[str, float], values: list[floa
     writer.close()
 
 
-async def measure(pods: int, rounds: int) -> list[dict[str, object]]:
+async def measure(pods: int, rounds: int, only: str = "") -> list[dict[str, object]]:
     """All rows."""
     rows: list[Row] = []
     async with planes.plane() as plane, proxied(plane) as (url, program):
         for name, every in SHARES.items():
-            await plane.all(
-                plane.pod(f"pod-{n}", large_pod(), LISTED if every and n % every == 0 else "") for n in range(pods)
-            )
+            if only not in ("", name):
+                continue
+            await plane.all(running(plane, n, bool(every) and n % every == 0) for n in range(pods))
             size = len(json.dumps(await plane.send("GET", f"{PODS}/pod-1"), separators=(",", ":")))
             rows += await lists(plane, url, f"{pods} {name}", rounds)
             print(f"{name}: {size} bytes a Pod; the proxy had {program.peak_mib:.0f} MiB at most", flush=True)
@@ -182,8 +202,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pods", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--only", choices=SHARES, help="one share of Pods with networks; default: each")
     given = parser.parse_args()
-    records = asyncio.run(measure(given.pods, given.rounds))
+    records = asyncio.run(measure(given.pods, given.rounds, given.only or ""))
     print("\n" + table(records))
     write(records)
 

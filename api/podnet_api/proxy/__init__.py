@@ -14,6 +14,7 @@ ownership  managedFields, and the field's name in what the API server says
 bodies     objects that clients write
 patches    merge and strategic patches
 pointers   JSON patches (RFC 6902)
+cuts       Pods that clients read, cut where they change
 shown      objects that clients read, as bytes
 streams    lists, tables and watches, chunk by chunk
 openapi    the field in OpenAPI

@@ -6,8 +6,11 @@ shown beside it, and taken away again before anything is written.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
+
+import msgspec
 
 from podnet_api import names
 from podnet_api.proxy import carriage
@@ -20,12 +23,15 @@ _KEY = re.escape(names.NETWORKS_ANNOTATION)
 _NAMED = re.compile(rf"metadata\.annotations(?:\[{_KEY}\]|\.{_KEY})")
 
 
-def shown(entries: list[Any], carrier: Carrier) -> None:
-    """Adds the field wherever the annotation is owned."""
-    for entry in entries:
-        owner = _owner(entry, carrier)
-        if owner is not None and _OWNED_KEY in (carriage.mapping(owner, "f:metadata", "f:annotations") or {}):
-            owner.setdefault("f:spec", {})[_OWNED_FIELD] = {}
+@functools.lru_cache(512)
+def of(fields: bytes, carrier: Carrier) -> bytes:
+    """What somebody owns (``fieldsV1``), with the field where it has the annotation. Remembered, because the Pods of
+    a template are all owned alike. Raises msgspec.DecodeError."""
+    entry = {"fieldsV1": msgspec.json.decode(fields)}
+    owner = _owner(entry, carrier)
+    if owner is not None and _OWNED_KEY in (carriage.mapping(owner, "f:metadata", "f:annotations") or {}):
+        owner.setdefault("f:spec", {})[_OWNED_FIELD] = {}
+    return msgspec.json.encode(entry["fieldsV1"])
 
 
 def stripped(entries: Any, carrier: Carrier) -> bool:

@@ -1,0 +1,110 @@
+"""Pods as kube-apiserver writes them, with the few parts that change spliced in, not taken apart. Pure.
+
+kube-apiserver writes the members of an object in the order of its Go types: metadata, spec, status, and in metadata
+the annotations before managedFields, which end it. An unescaped quote is never inside a JSON string, so bytes that have
+one are where they seem to be; and members of the maps in metadata (labels, annotations) are strings, so that
+``"spec":{`` is found in none of them. Whatever looks otherwise is left to ``shown``, which takes it apart.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import msgspec
+
+from podnet_api import names
+from podnet_api.proxy import carriage, ownership, podips
+from podnet_api.proxy.carriers import POD
+
+_HEAD = re.compile(rb'\{(?:"type":"\w+","object":\{)?(?:"kind":"Pod","apiVersion":"v1",)?"metadata":\{')
+_SPEC = b'},"spec":{'
+_ANNOTATIONS = b'"annotations":{'
+_MANAGED = b'"managedFields":['
+_FIELDS = b'"fieldsV1":{'
+_ENTRY = b'},{"'
+_SUBRESOURCE = b',"subresource":"'
+_ADDRESSES = b'"podIPs":['
+_OWNED = f'"f:{names.NETWORKS_ANNOTATION}"'.encode()
+_TEXT = msgspec.json.Decoder(str)
+Cut = tuple[int, int, bytes]
+"""From, to, and what takes the place of the bytes between."""
+
+
+def _value(key: str) -> re.Pattern[bytes]:
+    """A member that is a string, with its quotes."""
+    return re.compile(rf'"{re.escape(key)}":("[^"\\]*(?:\\.[^"\\]*)*")'.encode())
+
+
+_LISTED, _SAID = _value(names.NETWORKS_ANNOTATION), _value(names.STATUS_ANNOTATION)
+
+
+def pod(raw: bytes) -> bytes | None:
+    """A Pod, or an event about one, as clients see it; None where it does not look as expected."""
+    spec = raw.find(_SPEC)
+    start = raw.find(_ANNOTATIONS, 0, spec)
+    if min(spec, start) < 0 or not _HEAD.match(raw):
+        return None
+    managed = raw.find(_MANAGED, start, spec)
+    notes = spec if managed < 0 else managed
+    owners = [] if managed < 0 else _owners(raw, managed, spec)
+    inserted = _inserted(raw, start, notes, spec + len(_SPEC))
+    if owners is None or inserted is None:
+        return None
+    return _spliced(raw, [*owners, *inserted, *_addresses(raw, start, notes, spec)])
+
+
+def _spliced(raw: bytes, cuts: list[Cut]) -> bytes:
+    out, done = [], 0
+    for start, end, text in cuts:
+        out += [raw[done:start], text]
+        done = end
+    return b"".join([*out, raw[done:]]) if cuts else raw
+
+
+def _inserted(raw: bytes, start: int, end: int, at: int) -> list[Cut] | None:
+    """The field, as the first member of the spec."""
+    found = _LISTED.search(raw, start, end)
+    field = _field(found[1]) if found else b""
+    if field and not raw.startswith(b'"', at):
+        return None  # a Pod without containers would leave a comma too many
+    return [(at, at, field)] if field else []
+
+
+@functools.lru_cache(1024)
+def _field(literal: bytes) -> bytes:
+    listed = carriage.shown(_TEXT.decode(literal))
+    return b"" if listed is None else b'"networks":' + listed + b","
+
+
+def _owners(raw: bytes, start: int, end: int) -> list[Cut] | None:
+    """Of each owner of the annotation the fields that it owns; ``end`` is where metadata is closed."""
+    cuts: list[Cut] = []
+    at = raw.find(_OWNED, start, end)
+    while at >= 0:
+        first, last = _bounds(raw, start, at, end)
+        if min(first, last) < 0:
+            return None
+        cuts.append((first, last, ownership.of(raw[first:last], POD)))
+        at = raw.find(_OWNED, last, end)
+    return cuts
+
+
+def _bounds(raw: bytes, start: int, at: int, end: int) -> tuple[int, int]:
+    """Where the fields around ``at`` begin and end; -1 for what is not found."""
+    before, after = raw.rfind(_FIELDS, start, at), raw.find(_FIELDS, at, end)
+    closed = raw.rfind(_ENTRY, at, after) if after >= 0 else end - 2  # before the ] of managedFields
+    if before < 0 or not raw.startswith(b"}", closed):
+        return -1, -1
+    last = closed if raw.startswith(b"}", closed - 1) else raw.rfind(_SUBRESOURCE, at, closed)
+    return before + len(_FIELDS) - 1, last
+
+
+def _addresses(raw: bytes, start: int, end: int, spec: int) -> list[Cut]:
+    said = _SAID.search(raw, start, end)
+    first = raw.rfind(_ADDRESSES, spec) if said else -1
+    if said is None or first < 0:
+        return []
+    first += len(_ADDRESSES) - 1
+    last = raw.index(b"]", first) + 1
+    return [(first, last, podips.shown(raw[first:last], _TEXT.decode(said[1])))]
