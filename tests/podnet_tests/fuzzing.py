@@ -136,7 +136,7 @@ class _Canned(Channel):
 
     def __init__(self, data: bytes) -> None:
         self._data = [data]
-        self._sequence = 1
+        self.sequence = 1
         self._socket = self  # type: ignore[assignment]
 
     def send(self, data: bytes) -> int:

@@ -20,6 +20,7 @@ _TYPE = socket.SOCK_RAW | socket.SOCK_CLOEXEC
 _RECEIVE = 1 << 15
 """The kernel's dumps come in pieces of at most this size."""
 _ATTEMPTS = 5
+_NO_ANSWER = "no answer from the kernel"
 _pack_header = netlink.HEADER.pack
 
 
@@ -52,11 +53,38 @@ class Answer:
         words = os.strerror(number) + (f" ({text})" if text else "")
         self.errors.setdefault(place, NetlinkError(self._requests[place].describe(), number, words))
 
+    def take(self, received: bytes, first: int, last: int) -> bool:
+        """What one recv gave; whether the request at the place `last` is answered. `first`: sequence of the first."""
+        for kind, flags, sequence, body in netlink.messages(received):
+            place = sequence - first
+            if not 0 <= place <= last:
+                continue  # the late answer of a batch that was given up
+            self.interrupted |= bool(flags & netlink.DUMP_INTERRUPTED)
+            if kind == netlink.NLMSG_ERROR:
+                number, text = netlink.error(body, flags)
+                if number:
+                    self.fail(place, number, text)
+            elif kind != netlink.NLMSG_DONE:
+                self.data.append((place, kind, body))
+                continue
+            if place == last:
+                return True
+        return False
+
     def check(self) -> "Answer":
         """Raises: the error of the first message that failed."""
         if self.errors:
             raise self.errors[min(self.errors)]
         return self
+
+
+def answer_of(requests: Sequence[Request], told: Sequence[bytes], first: int) -> Answer:
+    """What Channel.carry_out was told, taken apart. `requests`: what was sent, from the sequence number `first` on."""
+    answer = Answer(requests)
+    last = len(requests) - 1
+    if not any(answer.take(received, first, last) for received in told):
+        answer.fail(last, errno.EAGAIN, _NO_ANSWER)
+    return answer
 
 
 class Channel:
@@ -65,7 +93,8 @@ class Channel:
     def __init__(self, family: int = ROUTE) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, _TYPE, family)
         self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
-        self._sequence = 1
+        self.sequence = 1
+        """Of the next message."""
 
     def close(self) -> None:
         """Give the socket back."""
@@ -76,7 +105,7 @@ class Channel:
         answer = Answer(requests)
         if not requests:
             return answer
-        sequence = first = self._sequence
+        sequence = first = self.sequence
         last = first + len(requests) - 1
         parts: list[bytes] = []
         for kind, flags, body, _ in requests:
@@ -85,7 +114,7 @@ class Channel:
             parts.append(_pack_header(len(body) + 16, kind, flags, sequence, 0))
             parts.append(body)
             sequence += 1
-        self._sequence = sequence
+        self.sequence = sequence
         self._socket.send(b"".join(parts))
         self._read(answer, first, last - first)
         return answer
@@ -96,24 +125,28 @@ class Channel:
                 # Every answer is there when send returns: waiting could only wait for a lost one, for ever.
                 received = self._socket.recv(_RECEIVE, socket.MSG_DONTWAIT)
             except OSError as error:
-                answer.fail(last, error.errno or errno.EIO, "no answer from the kernel")
+                answer.fail(last, error.errno or errno.EIO, _NO_ANSWER)
                 return
-            for kind, flags, sequence, body in netlink.messages(received):
-                place = sequence - first
-                if not 0 <= place <= last:
-                    continue  # the late answer of a batch that was given up
-                answer.interrupted |= bool(flags & netlink.DUMP_INTERRUPTED)
-                if kind == netlink.NLMSG_ERROR:
-                    number, text = netlink.error(body, flags)
-                    if number:
-                        answer.fail(place, number, text)
-                elif kind == netlink.NLMSG_DONE:
-                    pass
-                else:
-                    answer.data.append((place, kind, body))
-                    continue
-                if place == last:
-                    return
+            if answer.take(received, first, last):
+                return
+
+    def carry_out(self, packed: bytes, last: int) -> tuple[list[bytes], bool]:
+        """Send messages that are packed already, with the sequence numbers from `sequence` to `last`. What came, in
+        pieces as it came, and whether nothing was refused; what was, answer_of tells."""
+        self.sequence = last + 1
+        self._socket.send(packed)
+        recv, fine = self._socket.recv, True
+        told: list[bytes] = []
+        while True:
+            try:
+                received = recv(_RECEIVE, socket.MSG_DONTWAIT)
+            except OSError:
+                return told, False
+            told.append(received)
+            answered, refused = netlink.outcome(received, last)
+            fine = fine and not refused
+            if answered:
+                return told, fine
 
     def run(self, *requests: Request) -> None:
         """Send `requests`. Raises: the error of the first that failed."""

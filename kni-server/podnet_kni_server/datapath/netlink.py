@@ -69,6 +69,24 @@ def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         at += (size + 3) & ~3
 
 
+def outcome(data: bytes, last: int) -> tuple[bool, bool]:
+    """Of what one recv gave: whether the message with the sequence `last` is answered, and whether any is refused."""
+    at, end, answered, refused = 0, len(data), False, False
+    unpack = HEADER.unpack_from
+    while at + 20 <= end:
+        size, kind, _, sequence, _ = unpack(data, at)
+        if size < 16:
+            break
+        if kind in _ANSWERS:
+            answered |= sequence == last
+            refused |= kind == NLMSG_ERROR and data[at + 16 : at + 20] != _NO_ERROR
+        at += (size + 3) & ~3
+    return answered, refused
+
+
+_ANSWERS, _NO_ERROR = frozenset((NLMSG_ERROR, NLMSG_DONE)), bytes(4)
+
+
 def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
     """Attributes by type, from the offset `at`; of a type that comes twice the last one."""
     found: dict[int, bytes] = {}

@@ -2,13 +2,11 @@
 
 import dataclasses
 import random
+from collections.abc import Sequence
 
-from podnet_kni_server.datapath import inet, links, spoof
+from podnet_kni_server.datapath import inet, links, spoof, usual
 from podnet_kni_server.datapath.channel import Request
 from podnet_kni_server.datapath.model import Link
-
-_FIRST_INDEX, _INDEX_BITS = 1 << 20, 30
-"""Indices that we choose; the kernel's own count up from 1."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -27,9 +25,9 @@ class Prepared:
     """Last part: reading each link, then all addresses."""
 
 
-def prepare(todo: list[Link]) -> Prepared:
-    """Choose indices and pack messages. Pure but for the choice."""
-    indices = [(draw(), draw()) for _ in todo]
+def prepare(todo: list[Link], indices: Sequence[usual.Indices] = ()) -> Prepared:
+    """Pack messages, and choose indices where there are none. Pure but for the choice."""
+    indices = list(indices or usual.draw(len(todo)))
     guarded = [link for link in todo if link.anti_spoof and link.kind == "veth"]
     settings: list[Request] = []
     for link, (_, index) in zip(todo, indices, strict=True):
@@ -44,4 +42,4 @@ def prepare(todo: list[Link]) -> Prepared:
 
 def draw() -> int:
     """An index for a new link."""
-    return _FIRST_INDEX + random.getrandbits(_INDEX_BITS)
+    return usual.FIRST_INDEX + random.getrandbits(usual.INDEX_BITS)

@@ -32,7 +32,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def setns(fd: int) -> None:
     """Move this thread into the network namespace behind `fd`."""
-    if _libc.setns(fd, CLONE_NEWNET):
+    if sys.version_info >= (3, 12):
+        os.setns(fd, CLONE_NEWNET)
+    elif _libc.setns(fd, CLONE_NEWNET):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
@@ -49,8 +51,15 @@ def understanding() -> Iterator[None]:
     """What the kernel sent and cannot be taken apart becomes a DatapathError."""
     try:
         yield
-    except (struct.error, IndexError, ValueError) as error:
-        raise DatapathError(f"cannot understand the kernel's answer: {error!r}") from error
+    except _STRANGE as error:
+        raise _not_understood(error) from error
+
+
+def _not_understood(error: Exception) -> DatapathError:
+    return DatapathError(f"cannot understand the kernel's answer: {error!r}")
+
+
+_STRANGE = (struct.error, IndexError, ValueError)
 
 
 class Worker:
@@ -65,6 +74,7 @@ class Worker:
         self._node_netns = node_netns
         self._home = -1
         self._closed = False
+        self._spent: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._run, name="podnet-datapath", daemon=True)
         self._thread.start()
 
@@ -72,6 +82,8 @@ class Worker:
         while (job := self._jobs.get()) is not None:
             job()
             del job  # or what it holds lives until the next one comes
+            while self._spent:
+                self._spent.pop()()
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` in the thread, after every earlier call. Cancelling only drops the answer."""
@@ -83,8 +95,9 @@ class Worker:
 
         def job() -> None:
             try:
-                with understanding():
-                    answer = functools.partial(_succeed, future, function(*arguments))
+                answer = functools.partial(_succeed, future, function(*arguments))
+            except _STRANGE as error:
+                answer = functools.partial(_fail, future, _caused(_not_understood(error), error))
             except BaseException as error:  # noqa: BLE001 - it is raised again where the call was made
                 answer = functools.partial(_fail, future, error)
             self._answers.append(answer)
@@ -117,6 +130,10 @@ class Worker:
         await asyncio.to_thread(self._thread.join)
         asyncio.get_running_loop().remove_reader(self._bell)
         os.close(self._bell)
+
+    def afterwards(self, close: Callable[[], None]) -> None:
+        """Called in the thread: give something back when the answer is on its way, which need not wait for it."""
+        self._spent.append(close)
 
     def _leave(self) -> None:
         if self._home >= 0:
@@ -185,6 +202,9 @@ class Pod:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._worker.afterwards(self._close)
+
+    def _close(self) -> None:
         if self._channel is not None:
             self._channel.close()
         os.close(self.fd)
@@ -238,6 +258,11 @@ def _open(path: str) -> int:
 def _succeed(future: "asyncio.Future[T]", result: T) -> None:
     if not future.done():
         future.set_result(result)
+
+
+def _caused(error: DatapathError, cause: Exception) -> DatapathError:
+    error.__cause__ = cause
+    return error
 
 
 def _fail(future: "asyncio.Future[T]", error: BaseException) -> None:
