@@ -41,7 +41,7 @@ _head = struct.Struct("=HH").pack
 # Parts of the message of every attach, made once.
 _VETH = netlink.text(INFO_KIND, "veth")
 _KINDS = {kind: netlink.text(INFO_KIND, kind) for kind in ("veth", "macvlan")}
-MAC_HEADER = netlink.attr(ADDRESS, bytes(6))[:4]
+_MAC_HEADER = netlink.attr(ADDRESS, bytes(6))[:4]
 _AFTER_MAC = b"\0\0" + netlink.u32(GROUP, GROUP_POD)
 _PORT_GROUP, _GUARDED_GROUP = netlink.u32(GROUP, GROUP_PORT), netlink.u32(GROUP, GROUP_GUARDED)
 _SKIP_STATS = netlink.u32(EXT_MASK, SKIP_STATS)
@@ -67,7 +67,7 @@ def make_veth(link: Link, host: int, pod: int, master: int, netns: int) -> Reque
         (
             header(pod),
             netlink.text(IFNAME, link.name),
-            MAC_HEADER,
+            _MAC_HEADER,
             mac_bytes(link.mac),
             _AFTER_MAC,
             mtu,
@@ -95,7 +95,7 @@ def marks(link: Link, lower: int) -> tuple[bytes, ...]:
     """Attributes, as bytes, that reading the link in the Pod gives when it is as wanted, upon `lower`."""
     return (
         netlink.text(IFNAME, link.name),
-        MAC_HEADER + mac_bytes(link.mac),
+        _MAC_HEADER + mac_bytes(link.mac),
         netlink.u32(MTU, link.mtu),
         netlink.u32(LINK, lower),
         _KINDS[link.kind],
