@@ -215,12 +215,14 @@ class Listing:
         origin: str = "",
         gateways: frozenset[int] = frozenset(),
         interface_path: str = "",
+        attachment: str = "",
     ) -> None:
         """One entry: PodNetwork ``name`` ("": it has a fault already) as ``interface``.
 
         ``spec``: what it asks for beyond the network. ``origin``: the foreign name, for telling collisions from
         repetitions. ``gateways``: the families (4, 6) whose default route leads over it. A network named once more
-        becomes a further PodNetwork on the same NetworkConfig, because a list names each once (KEP-3698)."""
+        becomes a further PodNetwork on the same NetworkConfig, because a list names each once (KEP-3698).
+        ``attachment``: a PodNetworkAttachment to it, which another source becomes, in the place of ``spec``."""
         self._check_interface(interface_path or path, interface)
         self._check_gateways(path, gateways)
         known = self._from.setdefault(name, origin)
@@ -230,8 +232,12 @@ class Listing:
             return
         if spec is not None:
             self._validate(path, spec)
+        if attachment and name in self._uses:
+            self.notes.fault(path, f"PodNetwork {name} is in the list already", attachment, FaultType.DUPLICATE)
         name = self._use(name)
-        if spec is None or spec == kni.AttachmentConfigSpec():
+        if attachment:
+            entry = Network(pod_network_attachment_name=attachment, interface_name=interface)
+        elif spec is None or spec == kni.AttachmentConfigSpec():
             entry = Network(pod_network_name=name, interface_name=interface)
         else:
             made = pair(self.pod, len(self._listed), name, spec)
@@ -243,6 +249,9 @@ class Listing:
     def made(self) -> Made:
         """The list with what it needs. Raises InvalidError with every fault."""
         listed = tuple(self._listed)
+        if listed and api_names.DEFAULT_INTERFACE not in self._interfaces:
+            message = f"nothing in it is {api_names.DEFAULT_INTERFACE}, which the cluster's default network gets"
+            self.notes.warn(next(iter(self._interfaces.values())), message)
         if self._adds:
             taken = any(entry.is_default_gw4 for entry in listed)
             listed = (default_entry(gateway=not taken), *listed)

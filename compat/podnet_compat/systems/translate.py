@@ -105,7 +105,7 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
         outcome.add(pod, base.merge(made, Made(warnings=_unheard(pod, system, systems))))
         if made.listed:
             outcome.changed.append(workloads.annotated(item, listing(made)))
-        elif system is None:
+        else:
             outcome.rest.append(item)
         return
     cluster = {(k.group, k.kind) for system in systems for k in system.kinds if not k.namespaced}

@@ -18,8 +18,12 @@ TEMPLATES = {
     ("batch", "Job"): ("spec", "template"),
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
     ("", "PodTemplate"): ("template",),
+    ("kubevirt.io", "VirtualMachine"): ("spec", "template"),
+    ("kubevirt.io", "VirtualMachineInstance"): (),
+    ("kubevirt.io", "VirtualMachineInstanceReplicaSet"): ("spec", "template"),
+    ("pool.kubevirt.io", "VirtualMachinePool"): ("spec", "virtualMachineTemplate", "spec", "template"),
 }
-"""Keys that lead to the Pod, by group and kind."""
+"""Keys that lead to the Pod, by group and kind. KubeVirt hands a machine's annotations to the Pod it runs in."""
 
 
 def pod(item: Mapping[str, Any], namespace: str) -> Source | None:
