@@ -5,7 +5,11 @@ The first that claims a Pod translates it. Where systems share a key, its claim 
 
 from __future__ import annotations
 
-from podnet_compat.systems import danm
+from podnet_compat.systems import danm, genie, knitter
 from podnet_compat.systems.registry import System
 
-SYSTEMS: tuple[System, ...] = (danm.SYSTEM,)
+SYSTEMS: tuple[System, ...] = (
+    danm.SYSTEM,
+    genie.SYSTEM,
+    knitter.SYSTEM,
+)

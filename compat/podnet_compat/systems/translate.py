@@ -82,7 +82,7 @@ def known(
     items: Iterable[Object], namespace: str, systems: Iterable[System], settings: Mapping[str, str] | None = None
 ) -> Objects:
     """The lookup over ``items``, without those whose metadata is broken (which are refused where they stand)."""
-    cluster = {(k.group, k.kind) for system in systems for k in system.kinds if not k.namespaced} | {("", "Namespace")}
+    cluster = _cluster_kinds(systems)
     found = []
     for item in items:
         try:
@@ -90,6 +90,11 @@ def known(
         except InvalidError:
             continue
     return Objects(found, settings)
+
+
+def _cluster_kinds(systems: Iterable[System]) -> set[tuple[str, str]]:
+    own = {("", "Namespace"), (api_names.GROUP, "PodNetwork"), (api_names.KNI_GROUP, "NetworkConfig")}
+    return own | {(kind.group, kind.kind) for system in systems for kind in system.kinds if not kind.namespaced}
 
 
 def _source(item: Object, namespace: str, cluster: set[tuple[str, str]]) -> Source:
@@ -108,8 +113,7 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
         else:
             outcome.rest.append(item)
         return
-    cluster = {(k.group, k.kind) for system in systems for k in system.kinds if not k.namespaced}
-    origin = _source(item, namespace, cluster)
+    origin = _source(item, namespace, _cluster_kinds(systems))
     matching = kinds(origin, objects, systems)
     for kind in matching:
         outcome.add(origin, kind.translate(origin, objects))

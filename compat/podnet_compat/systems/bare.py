@@ -1,0 +1,35 @@
+"""Whose the annotation ``networks``, without a prefix, is. Pure.
+
+Three systems have used it: Knitter with a JSON object that has ports, Genie with a comma list beside ``cni: ""``, and
+Multus 1.x with a JSON list, which no released Multus reads any more.
+"""
+
+from __future__ import annotations
+
+from podnet_compat import jsontext
+from podnet_compat.systems.base import Source
+
+KEY = "networks"
+CNI = "cni"
+KNITTER, GENIE, MULTUS = "knitter", "genie", "multus"
+
+
+def owner(pod: Source) -> str:
+    """One of the three; "" where the annotation is missing or nobody reads it."""
+    text = pod.annotations.get(KEY, "").strip()
+    if not text:
+        return ""
+    if text.startswith("{"):
+        return KNITTER if _has_ports(text) else ""
+    if text.startswith("["):
+        return MULTUS
+    return GENIE if CNI in pod.annotations and not pod.annotations[CNI].strip() else ""
+
+
+def _has_ports(text: str) -> bool:
+    """Broken JSON is Knitter's too if it speaks of ports: its translator says where it is broken."""
+    try:
+        found = jsontext.load(text)
+    except jsontext.BrokenJsonError:
+        return '"ports"' in text
+    return isinstance(found, dict) and "ports" in found
