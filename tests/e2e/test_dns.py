@@ -33,10 +33,11 @@ def test_the_file_has_the_cluster_and_the_network(space: Space) -> None:
 def test_a_container_that_starts_again_has_it_still(space: Space) -> None:
     ipam = {"ranges": [{"cidr": "10.134.0.0/24", "gateway": "10.134.0.1"}], "scope": "node"}
     net = space.network("dns", bridge={"gateway": True}, ipam=ipam, dns=DNS)
-    space.make(objects.pod("again", {"podNetworkName": net, "isDefaultGW4": True}))
+    pod = objects.pod("again", {"podNetworkName": net, "isDefaultGW4": True})
+    pod["spec"]["containers"][0]["command"] = ["sleep", "10"]
+    space.make(pod)
     space.wait_ready("again")
     before = _lines(space, "again")
-    space.world.inside("again", "kill", "-TERM", "1")
     eventually(lambda: "" if _restarts(space, "again") else "not started again", 60)
     space.wait_ready("again")
     assert _lines(space, "again") == before
