@@ -25,6 +25,9 @@ _FIELDS = b'"fieldsV1":{'
 _ENTRY = b'},{"'
 _SUBRESOURCE = b',"subresource":"'
 _ADDRESSES = b'"podIPs":['
+_OWNED_SPEC = b'"f:spec":{"'
+"""What somebody owns of the spec: the first that is not empty, as that of an annotation called spec is."""
+_OWNED_FIELD = b'"f:networks":{},'
 _OWNED = f'"f:{names.NETWORKS_ANNOTATION}"'.encode()
 _TEXT = msgspec.json.Decoder(str)
 Cut = tuple[int, int, bytes]
@@ -82,12 +85,23 @@ def _owners(raw: bytes, start: int, end: int) -> list[Cut] | None:
     cuts: list[Cut] = []
     at = raw.find(_OWNED, start, end)
     while at >= 0:
-        first, last = _bounds(raw, start, at, end)
-        if min(first, last) < 0:
+        owned = raw.find(_OWNED_SPEC, at, end)
+        if owned >= 0 and raw.find(_FIELDS, at, owned) < 0:
+            last = owned + len(_OWNED_SPEC) - 1
+            cuts.append((last, last, _OWNED_FIELD))
+        elif (cut := _rewritten(raw, start, at, end)) is not None:
+            cuts.append(cut)
+            last = cut[1]
+        else:
             return None
-        cuts.append((first, last, ownership.of(raw[first:last], POD)))
         at = raw.find(_OWNED, last, end)
     return cuts
+
+
+def _rewritten(raw: bytes, start: int, at: int, end: int) -> Cut | None:
+    """The fields around ``at`` as a whole, where nothing of the spec is among them."""
+    first, last = _bounds(raw, start, at, end)
+    return None if min(first, last) < 0 else (first, last, ownership.of(raw[first:last], POD))
 
 
 def _bounds(raw: bytes, start: int, at: int, end: int) -> tuple[int, int]:
