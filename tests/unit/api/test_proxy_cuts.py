@@ -34,7 +34,7 @@ def compact(item: Any) -> bytes:
 
 def owner(manager: str, subresource: str = "", *owned: str, **more: Any) -> Json:
     """An entry of managedFields in the order of its Go type."""
-    fields = {"f:metadata": {"f:annotations": {".": {}, "f:spec": {}, **{f"f:{key}": {} for key in owned}}}}
+    fields: Json = {"f:metadata": {"f:annotations": {".": {}, "f:spec": {}, **{f"f:{key}": {} for key in owned}}}}
     entry = {"manager": manager, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": fields | more}
     return entry | ({"subresource": subresource} if subresource else {})
 
