@@ -1,125 +1,104 @@
-"""``podnet-compat translate FILE...``: what NADs and Pods in YAML files become, without a cluster.
+"""``podnet-compat translate FILE...``: YAML files with legacy annotations as native manifests, without a cluster.
 
-Prints native objects as YAML: those of each NAD, and each Pod with its list and attachments. Errors and
-warnings go to stderr; the exit status is 1 when something was refused. ``-`` is the standard input.
+Prints the files with spec.networks in Pods and Pod templates (what podnet-proxy takes) and with native objects in place
+of NetworkAttachmentDefinitions and networks of other systems. Comments and order stay; documents without anything
+legacy stay byte for byte. Of several files each knows the NetworkAttachmentDefinitions of all. ``-`` is the standard
+input.
+
+Exit status: 0 done; 1 something was refused, and then nothing is written; with --check also when a file would change;
+2 wrong usage, or a file that cannot be read or written. What differs, and what is refused, goes to the standard error
+output with file, line and column.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
-import yaml
-from podnet_api import core, networks
-from podnet_api import names as api_names
-from podnet_api.errors import InvalidError, PodnetError
-from podnet_api.faults import Fault, FaultType
-from podnet_api.kube import manifest
+from podnet_compat.manifests import rewrite
+from podnet_compat.manifests.document import FileError
 
-from podnet_compat import legacy, names
-from podnet_compat import nad as nads
-from podnet_compat import pod as pods
-from podnet_compat.legacy import Nad
-
+DONE, REFUSED, FAILED = 0, 1, 2
 _NAMESPACE = "default"
-Objects = list[dict[str, Any]]
-
-
-class FileError(PodnetError):
-    """A file cannot be read."""
+_STDIN = "-"
 
 
 def main(arguments: Sequence[str]) -> int:
     """The command; its exit status."""
-    parser = argparse.ArgumentParser(prog="podnet-compat translate", description=__doc__)
-    parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument("-n", "--namespace", default=_NAMESPACE, help="of objects that do not say their own")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        objects = [item for file in options.files for item in _objects(file)]
+        before = {file: _read(file) for file in options.files}
+        made = rewrite.rewrite(before, options.namespace, as_annotation=options.annotation)
+        for line in (*(f"warning: {text}" for text in made.warnings), *made.errors):
+            print(line, file=sys.stderr)
+        return REFUSED if made.errors else _write(options, before, made.texts)
     except FileError as error:
         print(error, file=sys.stderr)
-        return 1
-    made, errors, warnings = translate(objects, options.namespace)
-    if made:
-        print(yaml.safe_dump_all(made, sort_keys=False, allow_unicode=True), end="")
-    for line in (*warnings, *errors):
-        print(line, file=sys.stderr)
-    return 1 if errors else 0
+        return FAILED
 
 
-def translate(objects: Iterable[dict[str, Any]], namespace: str) -> tuple[Objects, list[str], list[str]]:
-    """Native objects, errors and warnings for ``objects``."""
-    made: Objects = []
-    errors: list[str] = []
-    warnings: list[str] = []
-    known: dict[tuple[str, str], Nad] = {}
-    listed = sorted(objects, key=lambda item: item.get("kind") != legacy.KIND)
-    for item in listed:
-        try:
-            new, said = _translated(item, namespace, known)
-        except InvalidError as error:
-            errors.append(str(error))
-        else:
-            made += [one for one in new if one not in made]
-            warnings += said
-    return made, errors, warnings
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="podnet-compat translate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("-n", "--namespace", default=_NAMESPACE, help="of objects that do not say their own")
+    parser.add_argument(
+        "--annotation", action="store_true", help="the list as podnet's annotation, for clusters without podnet-proxy"
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--check", action="store_true", help="only name the files that would change")
+    where.add_argument("--diff", action="store_true", help="print what would change")
+    where.add_argument("-o", "--output-dir", type=Path, metavar="DIR", help="write files of the same names there")
+    where.add_argument("-i", "--in-place", action="store_true", help="write the files themselves")
+    return parser
 
 
-def _translated(
-    item: dict[str, Any], namespace: str, known: dict[tuple[str, str], Nad]
-) -> tuple[Objects, Iterable[str]]:
-    if item.get("kind") == legacy.KIND:
-        nad = legacy.nad(item, namespace)
-        known[nad.key] = nad
-        native = nads.translate(nad)
-        return [manifest(native.network), manifest(native.config)], _said(nad.subject, native.warnings)
-    if item.get("kind") == "Pod":
-        return _pod(item, namespace, known)
-    return [], [f"{item.get('kind', 'object without kind')}: is neither a NAD nor a Pod"]
+def _write(options: argparse.Namespace, before: Mapping[str, str], after: Mapping[str, str]) -> int:
+    changed = [file for file in after if after[file] != before[file]]
+    if options.check:
+        print("".join(f"{file}\n" for file in changed), end="")
+        return REFUSED if changed else DONE
+    if options.diff:
+        print("".join(_diff(file, before[file], after[file]) for file in changed), end="")
+    elif options.in_place:
+        _write_files({Path(file): after[file] for file in changed if file != _STDIN})
+    elif options.output_dir:
+        _write_files({options.output_dir / Path(file).name: text for file, text in after.items()})
+    else:
+        print(_joined(after.values()), end="")
+    return DONE
 
 
-def _pod(item: dict[str, Any], namespace: str, known: dict[tuple[str, str], Nad]) -> tuple[Objects, Iterable[str]]:
-    clean = legacy.without_nulls(item)
-    pod = _read_pod(clean)
-    wanted = pods.read(pod, pod.metadata.namespace or namespace)
-    translation = pods.translate(wanted, lambda space, name: known.get((space, name)))
-    made = [manifest(nads.network(f.nad, f.name, names.network(*f.nad.key))) for f in translation.further]
-    for pair in translation.attachments:
-        made += [manifest(pair.attachment), manifest(pair.config)]
-    if translation.networks:
-        added = {
-            api_names.NETWORKS_ANNOTATION: networks.encode(translation.networks),
-            names.TRANSLATED: pods.mark(translation.networks),
-        }
-        meta = {**clean["metadata"], "annotations": {**pod.metadata.annotations, **added}}
-        clean = {**clean, "metadata": meta}
-    return [*made, clean], _said(wanted.subject, translation.warnings)
+def _joined(texts: Iterable[str]) -> str:
+    """Files one behind the other, as one stream of documents."""
+    found = [text if text.endswith("\n") or not text else text + "\n" for text in texts]
+    return "".join(text if not i or text.startswith("---") else f"---\n{text}" for i, text in enumerate(found))
 
 
-def _read_pod(item: dict[str, Any]) -> core.Pod:
+def _diff(file: str, before: str, after: str) -> str:
+    lines = [text.splitlines(keepends=True) for text in (before, after)]
+    return "".join(difflib.unified_diff(lines[0], lines[1], file, file))
+
+
+def _read(file: str) -> str:
     try:
-        return msgspec.convert({"metadata": {}, **item}, core.Pod)
-    except msgspec.ValidationError as error:
-        raise InvalidError("a Pod", [Fault("", FaultType.INVALID, str(error))]) from error
-
-
-def _said(subject: str, warnings: Iterable[str]) -> list[str]:
-    return [f"warning: {subject}: {warning}" for warning in warnings]
-
-
-def _objects(file: str) -> Objects:
-    """The objects of a file, those of a List one by one."""
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text()
-        documents = list(yaml.safe_load_all(text))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return sys.stdin.read() if file == _STDIN else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"cannot read {file}: {error}") from error
-    found = [
-        item for document in documents if isinstance(document, dict) for item in document.get("items") or [document]
-    ]
-    return [item for item in found if isinstance(item, dict)]
+
+
+def _write_files(texts: Mapping[Path, str]) -> None:
+    """Each file as a whole: what is killed leaves the old one."""
+    for path, text in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new = path.with_name(f".{path.name}.new")
+            new.write_text(text)
+            os.replace(new, path)
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {error}") from error

@@ -1,8 +1,9 @@
-"""The command ``translate`` on whole files, and the manifest of the legacy kind."""
+"""The command ``translate`` on files, and the manifest of the legacy kind."""
 
 from __future__ import annotations
 
 import importlib.resources
+import io
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from podnet_compat.legacy import KIND, Nad
 
 GOOD = """
 kind: NetworkAttachmentDefinition
+apiVersion: k8s.cni.cncf.io/v1
 metadata: {name: net1, labels: null}
 spec: {config: '{"type":"macvlan","master":"eth1","ipam":{"type":"host-local","subnet":"10.1.0.0/24"}}'}
 ---
@@ -27,49 +29,63 @@ spec: {containers: [{name: c, image: i}]}
 """
 
 
-def run(tmp_path: Path, text: str, *words: str) -> int:
-    file = tmp_path / "objects.yaml"
-    file.write_text(text)
-    return main.main(["translate", *words, str(file)])
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "objects.yaml"
+    made.write_text(GOOD)
+    return made
 
 
-def test_prints_native_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(tmp_path, GOOD, "-n", "blue") == 0
+def test_prints_native_manifests(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["translate", "-n", "blue", str(file)]) == 0
     out, err = capsys.readouterr()
     made = list(yaml.safe_load_all(out))
     assert [item["kind"] for item in made] == ["PodNetwork", "NetworkConfig", "PodNetwork", "Pod"]
     assert [item["metadata"]["name"] for item in made] == ["blue.net1", "blue.net1", "blue.net1-2", "web"]
-    assert made[3]["spec"] == {"containers": [{"name": "c", "image": "i"}]}
-    assert "net1@x0" in made[3]["metadata"]["annotations"]["k8s.v1.cni.cncf.io/networks"]
-    assert '"interfaceName":"x0"' in made[3]["metadata"]["annotations"]["multinetwork.x-k8s.io/networks"]
-    assert err.startswith("warning: NetworkAttachmentDefinition blue/net1: spec.config.ipam.type: host-local counts")
+    assert [n["interfaceName"] for n in made[3]["spec"]["networks"]] == ["eth0", "net1", "x0"]
+    assert made[3]["metadata"] == {"name": "web"}
+    assert (
+        f"warning: {file}:5:16: NetworkAttachmentDefinition blue/net1: spec.config.ipam.type: host-local counts" in err
+    )
+    assert f"{file}:12:34: Pod blue/web: the annotation is gone" in err
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (GOOD.replace("net1@x0", "net9"), "cannot accept Pod default/web: metadata.annotations"),
-        (GOOD.replace("macvlan", "a/b"), "cannot accept NetworkAttachmentDefinition default/net1: spec.config.type"),
-        ("kind: NetworkAttachmentDefinition\nmetadata: {name: 5}", "cannot accept NetworkAttachmentDefinition"),
-        ("kind: Pod\nmetadata: {name: 5}", "cannot accept a Pod"),
-        ("a: [", "cannot read"),
-    ],
-)
-def test_errors_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
-    assert run(tmp_path, text) == 1
-    assert words in capsys.readouterr().err
+def test_check_diff_and_writing(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["translate", "--check", str(file)]) == 1
+    assert capsys.readouterr().out == f"{file}\n"
+    assert main.main(["translate", "--diff", str(file)]) == 0
+    assert "-    k8s.v1.cni.cncf.io/networks: >-\n" in capsys.readouterr().out
+    assert file.read_text() == GOOD
+    assert main.main(["translate", "-o", str(tmp_path / "new" / "er"), str(file)]) == 0
+    assert main.main(["translate", "-i", str(file)]) == 0
+    assert file.read_text() == (tmp_path / "new" / "er" / file.name).read_text() != GOOD
+    assert main.main(["translate", "--check", str(file)]) == 0
 
 
-def test_other_kinds_lists_and_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(tmp_path, "kind: List\nitems: [{kind: Service}]\n---\n---\n5") == 0
+def test_the_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("kind: Service\n"))
+    assert main.main(["translate", "-"]) == 0
+    assert capsys.readouterr() == ("kind: Service\n", "")
+
+
+@pytest.mark.parametrize("words", [[], ["-i"], ["--diff"], ["--check"]])
+def test_with_a_refusal_nothing_is_written(file: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    file.write_text(GOOD.replace("net1@x0", "net9"))
+    assert main.main(["translate", *words, str(file)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "Service: is neither a NAD nor a Pod\n"
+    assert "cannot find a network-attachment-definition (net9) in namespace (default)" in err
+    assert "net9" in file.read_text()
 
 
-def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["translate", "/nowhere/x.yaml"]) == 1
+def test_files_that_cannot_be_read_or_written(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["translate", "/nowhere/x.yaml"]) == 2
     assert "cannot read /nowhere/x.yaml" in capsys.readouterr().err
+    assert main.main(["translate", "-o", str(file), str(file)]) == 2
+    assert "cannot write" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        main.main(["translate", "-i", "--check", str(file)])
+    assert caught.value.code == 2
 
 
 def test_no_api_server_to_be_found(tmp_path: Path) -> None:
