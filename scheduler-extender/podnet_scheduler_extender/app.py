@@ -29,7 +29,7 @@ def build(extender: Extender, ready: Callable[[], bool]) -> web.Application:
     app = web.Application(client_max_size=BODY_LIMIT)
     verbs: dict[str, Callable[[bytes], bytes]] = {
         "filter": lambda body: wire.encode(extender.filter(wire.decode(body, wire.Args))),
-        "prioritize": lambda body: wire.encode(extender.prioritize(wire.decode(body, wire.Args))),
+        "prioritize": lambda body: extender.prioritize(wire.decode(body, wire.Args)),
         "preempt": lambda body: wire.encode(extender.preempt(wire.decode(body, wire.PreemptionArgs))),
     }
     for verb, answer in verbs.items():

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 from podnet_api import core, names
 
 from podnet_scheduler_extender import demand, explain, filter, lanes, preempt, score, wire
@@ -54,6 +55,7 @@ class Extender:
         self.waiting = Waiting()
         self.metrics = Metrics()
         self._told: _Told | None = None
+        self._scores = score.Scores()
         self._turn = 0
         self.changed: Callable[[], None] = lambda: None
         """Called when a waiting Pod might have another verdict now."""
@@ -91,11 +93,14 @@ class Extender:
             self.changed()
         return verdict
 
-    def prioritize(self, args: wire.Args) -> list[wire.HostPriority]:
-        """/prioritize. Raises BadRequestError."""
-        asked = self._resolution(wire.pod_of(args)).demand
-        scored = score.scores(asked, self._selection(args), self.state.snapshot, self.weights)
-        return [wire.HostPriority(node, points) for node, points in score.lead(*scored)]
+    def prioritize(self, args: wire.Args) -> bytes:
+        """/prioritize, as JSON. Raises BadRequestError."""
+        snapshot, asked = self.state.snapshot, self._selection(args)
+        points, elsewhere = self._scores.on(self._resolution(wire.pod_of(args)).demand, snapshot, self.weights)
+        ahead = score.lead(points, elsewhere, asked)
+        return wire.priorities(
+            (lead, [*snapshot.index.quoted(flags), *map(msgspec.json.encode, others)]) for lead, flags, others in ahead
+        )
 
     def _selection(self, args: wire.Args) -> Selection:
         """The nodes of a request; mostly they are what /filter has just answered."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, compress, islice, repeat
-from operator import itemgetter
+
+import msgspec
 
 _BYTES = 4
 _TOP = 8 * _BYTES - 1
+_REMEMBERED = 1024
+"""Changes of a number that can be asked for later."""
 LARGEST = 1 << 30
 """What is more is taken for this much: sums of two stay below the topmost bit."""
 
@@ -27,6 +30,8 @@ class Index:
     def __init__(self) -> None:
         self._lanes: dict[str, int] = {}
         self._names: list[str] = []
+        self._quoted: list[bytes] = []
+        """The names as JSON."""
         self._unused: list[int] = []
         self._live = bytearray()
         """All nodes as flags."""
@@ -46,8 +51,10 @@ class Index:
         else:
             lane = len(self._names)
             self._names.append("")
+            self._quoted.append(b"")
             self._live.append(0)
         self._names[lane] = node
+        self._quoted[lane] = msgspec.json.encode(node)
         self._live[lane] = 1
         self._lanes[node] = lane
 
@@ -75,16 +82,18 @@ class Index:
                 flags[self._lanes[node]] = 0
             return Selection(bytes(flags), [])
         flags = bytearray(len(self._names) + 1)
-        found = list(map(self._lanes.get, nodes, repeat(len(self._names))))
-        for lane in found:
+        for lane in map(self._lanes.get, nodes, repeat(len(self._names))):
             flags[lane] = 1
-        if flags[-1]:
-            return Selection(bytes(flags[:-1]), [node for node in nodes if node not in self._lanes])
-        return Selection(bytes(flags[:-1]), [], list(nodes), found)
+        unknown = [node for node in nodes if node not in self._lanes] if flags[-1] else []
+        return Selection(bytes(flags[:-1]), unknown)
 
     def names(self, flags: bytes) -> list[str]:
         """The nodes of ``flags``, in the order of their lanes; ``""`` for one that is gone."""
         return list(compress(self._names, flags))
+
+    def quoted(self, flags: bytes) -> Iterator[bytes]:
+        """The same as JSON."""
+        return compress(self._quoted, flags)
 
     def by_name(self, packed: int) -> dict[str, int]:
         """Names and numbers of the nodes whose number is not zero."""
@@ -94,24 +103,10 @@ class Index:
 
 @dataclass(frozen=True)
 class Selection:
-    """Some nodes as flags, and the names of those that have no lane. Of few among many ``nodes`` and their
-    ``lanes``, too, in one order."""
+    """Some nodes as flags, and the names of those that have no lane."""
 
     flags: bytes
     unknown: list[str]
-    nodes: list[str] | None = None
-    lanes: list[int] = field(default_factory=list)
-
-    def names(self, index: Index) -> list[str]:
-        """Those that have a lane."""
-        return self.nodes if self.nodes is not None else index.names(self.flags)
-
-    def of(self, numbers: Lanes) -> Iterable[int]:
-        """Their numbers, in the order of ``names``."""
-        if len(self.lanes) < 2:
-            return compress(numbers.column(), self.flags)
-        found: tuple[int, ...] = itemgetter(*self.lanes)(numbers.column())
-        return found
 
 
 @dataclass(frozen=True)
@@ -139,6 +134,8 @@ class Lanes:
         self._index = index
         self._numbers = array("I")
         self._packed: int | None = 0
+        self._changes: list[int] = []
+        self._forgotten = 0
 
     def put(self, node: str, number: int) -> None:
         """The number of ``node``, which may be unknown: then nothing is kept."""
@@ -147,8 +144,25 @@ class Lanes:
             return
         if lane >= len(self._numbers):
             self._numbers.extend(repeat(0, lane + 1 - len(self._numbers)))
-        self._numbers[lane] = max(0, min(LARGEST, number))
+        kept = max(0, min(LARGEST, number))
+        if kept == self._numbers[lane]:
+            return
+        self._numbers[lane] = kept
         self._packed = None
+        if len(self._changes) >= _REMEMBERED:
+            self._forgotten += len(self._changes)
+            self._changes.clear()
+        self._changes.append(lane)
+
+    @property
+    def mark(self) -> int:
+        """What ``since`` tells the changes after this moment by."""
+        return self._forgotten + len(self._changes)
+
+    def since(self, mark: int) -> list[int] | None:
+        """The lanes whose numbers changed after ``mark``; None: too long ago."""
+        start = mark - self._forgotten
+        return self._changes[start:] if start >= 0 else None
 
     def column(self) -> array[int]:
         """All of them, to be read at once."""
@@ -201,6 +215,15 @@ def mask_of(flags: bytes) -> int:
 def flags_of(mask: int, count: int) -> bytes:
     """A mask as flags."""
     return mask.to_bytes(_BYTES * count, "little")[::_BYTES]
+
+
+def equal(values: bytes, value: int, flags: bytes) -> bytes:
+    """Of the nodes of ``flags`` those where ``values``, a byte for each node, has ``value``; as flags."""
+    same = int.from_bytes(values.translate(_EQUAL[value]), "little") & int.from_bytes(flags, "little")
+    return same.to_bytes(len(flags), "little")
+
+
+_EQUAL = [bytes(number == value for number in range(256)) for value in range(256)]
 
 
 def some(mask: int, most: int, start: int, count: int) -> int:

@@ -13,7 +13,8 @@ local   the devices of all networks of the Pod hang on one NUMA node there, as f
         a scheduler, so this is a hint, and counts nothing unless it is given weight
 
 Pods in flight are not looked at: they count alike on all their candidates. Most nodes stand alike, so each
-situation is judged once and looked up for the others.
+situation is judged once and looked up for the others; and from one call to the next few nodes change, so the points
+of all nodes are kept, and only those of the changed ones reckoned again.
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ import functools
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import compress, repeat
 
+from podnet_scheduler_extender import lanes
 from podnet_scheduler_extender.demand import Demand, Need
 from podnet_scheduler_extender.lanes import Lanes, Selection
 from podnet_scheduler_extender.snapshot import Snapshot
 from podnet_scheduler_extender.stock import Stock
 
 HIGHEST = 10
+_BOARDS = 64
+"""So many demands have their points kept."""
+_SITUATIONS = 10_000
+"""So many situations are remembered for a demand."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +62,36 @@ class Weights:
         return round(HIGHEST * wishes / self.sum)
 
 
-def scores(demand: Demand, asked: Selection, snapshot: Snapshot, weights: Weights) -> tuple[list[str], list[int]]:
-    """The nodes of ``asked``, in another order, and the score of each."""
-    table = _table(demand, snapshot, weights)
-    columns = [asked.of(numbers) for numbers in table.columns or [Lanes(snapshot.index)]]
-    points = list(map(table.__getitem__, zip(*columns, strict=True)))
-    points += [table[(0,) * len(columns)]] * len(asked.unknown)
-    return asked.names(snapshot.index) + asked.unknown, points
+class Scores:
+    """The points of all nodes for what Pods have asked for of late."""
+
+    def __init__(self) -> None:
+        self._boards: dict[tuple[Demand, Weights], _Board] = {}
+
+    def on(self, demand: Demand, snapshot: Snapshot, weights: Weights) -> tuple[bytes, int]:
+        """The points of each node by its lane, and those of a node that has none."""
+        key, table = (demand, weights), _table(demand, snapshot, weights)
+        board = self._boards.get(key)
+        if board is None or not board.table.same(table):
+            while len(self._boards) >= _BOARDS:
+                del self._boards[next(iter(self._boards))]
+            board = self._boards[key] = _Board(table)
+        return board.current(len(snapshot.index)), board.table[(0,) * len(table.columns)]
+
+
+def lead(points: bytes, elsewhere: int, asked: Selection) -> list[tuple[int, bytes, list[str]]]:
+    """How far nodes are ahead of the last one: (points, flags, names without a lane). Those that are not are left
+    out: kube-scheduler adds the scores to its own and takes whom we do not name for 0, so that the same node wins,
+    and mostly there is little to say."""
+    found = set(compress(points, asked.flags))
+    if asked.unknown:
+        found.add(elsewhere)
+    last = min(found, default=0)
+    return [
+        (value - last, lanes.equal(points, value, asked.flags), asked.unknown if value == elsewhere else [])
+        for value in sorted(found)
+        if value > last
+    ]
 
 
 @dataclass(frozen=True)
@@ -79,18 +109,9 @@ class Reckoned:
 def reckoned(demand: Demand, asked: Selection, snapshot: Snapshot, weights: Weights) -> dict[str, Reckoned]:
     """The same with reasons, for people."""
     table = _table(demand, snapshot, weights)
-    columns = [asked.of(numbers) for numbers in table.columns or [Lanes(snapshot.index)]]
+    columns = [compress(numbers.column(), asked.flags) for numbers in table.columns or [Lanes(snapshot.index)]]
     found = [table.look(numbers) for numbers in zip(*columns, strict=True)]
-    return dict(zip(asked.names(snapshot.index), found, strict=True))
-
-
-def lead(nodes: list[str], points: list[int]) -> list[tuple[str, int]]:
-    """How far each node is ahead of the last one; those that are not are left out. kube-scheduler adds the scores
-    to its own and takes whom we do not name for 0, so that the same node wins, and mostly there is little to say."""
-    last = min(points, default=0)
-    if last == max(points, default=0):
-        return []
-    return [(node, score - last) for node, score in zip(nodes, points, strict=True) if score > last]
+    return dict(zip(snapshot.index.names(asked.flags), found, strict=True))
 
 
 def _table(demand: Demand, snapshot: Snapshot, weights: Weights) -> _Table:
@@ -150,11 +171,18 @@ class _Table(dict[tuple[int, ...], int]):
         places = [snapshot.places[network] for network in networks if network in snapshot.places]
         self._devices = [self._column(place.numa) for place in places]
 
+    def same(self, other: _Table) -> bool:
+        """Whether both read the same numbers in the same way."""
+        columns = list(map(id, self.columns)) == list(map(id, other.columns))
+        return columns and (self._parts, self._devices) == (other._parts, other._devices)
+
     def _column(self, numbers: Lanes) -> int:
         self.columns.append(numbers)
         return len(self.columns) - 1
 
     def __missing__(self, numbers: tuple[int, ...]) -> int:
+        if len(self) >= _SITUATIONS:
+            self.clear()
         self[numbers] = self.look(numbers).score
         return self[numbers]
 
@@ -165,6 +193,30 @@ class _Table(dict[tuple[int, ...], int]):
         known = [numbers[column] for column in self._devices if numbers[column]]
         local = not known or functools.reduce(operator.and_, known) != 0
         return Reckoned(self._weights.points(free, near, local), free, near, local)
+
+
+class _Board:
+    """The points of all nodes by one table."""
+
+    def __init__(self, table: _Table) -> None:
+        self.table = table
+        self._points = bytearray()
+        self._marks = [column.mark for column in table.columns]
+
+    def current(self, count: int) -> bytes:
+        """The points of the first ``count`` lanes, as the numbers are now."""
+        columns = self.table.columns
+        told = [column.since(mark) for column, mark in zip(columns, self._marks, strict=True)]
+        self._marks = [column.mark for column in columns]
+        changed = {lane for lanes_ in told if lanes_ is not None for lane in lanes_}
+        numbers = [column.column() for column in columns]
+        if None in told or len(self._points) < count or len(changed) > count // 4:
+            rows = zip(*numbers, strict=True) if numbers else repeat((), count)
+            self._points = bytearray(map(self.table.__getitem__, rows))
+        else:
+            for lane in changed:
+                self._points[lane] = self.table[tuple(column[lane] for column in numbers)]
+        return bytes(self._points)
 
 
 def _fraction(part: int, whole: int) -> float:

@@ -78,7 +78,7 @@ def measure(situation: Situation, nodes: int, calls: int = CALLS) -> list[Timing
         fitting = json.loads(answer)["NodeNames"]
         request = _body(fitting)(pod)
         with _timed(scored):
-            wire.encode(cluster.extender.prioritize(wire.decode(request, wire.Args)))
+            cluster.extender.prioritize(wire.decode(request, wire.Args))
         flying.append((pod, fitting))
         if len(flying) > IN_FLIGHT:
             _bind(cluster, *flying.pop(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -166,6 +167,6 @@ def test_the_scores_on_the_page_are_those_that_kube_scheduler_is_told(cluster: C
     report = cluster.extender.explain(NAMESPACE, "new")
     assert report is not None
     scores = {node.node: node.score for node in report.nodes if node.score is not None}
-    told = cluster.extender.prioritize(request("new", ["blue"], list(scores)))
+    told = json.loads(cluster.extender.prioritize(request("new", ["blue"], list(scores))))
     lowest = min(scores.values())
-    assert {one.host: one.score for one in told} == {n: s - lowest for n, s in scores.items() if s > lowest}
+    assert {one["Host"]: one["Score"] for one in told} == {n: s - lowest for n, s in scores.items() if s > lowest}

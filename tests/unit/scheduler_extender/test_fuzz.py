@@ -66,7 +66,7 @@ def answers(extender: Extender, body: bytes) -> list[bytes]:
     """Of all verbs; an error counts as one when it is a sentence."""
     verbs: list[Callable[[], bytes]] = [
         lambda: wire.encode(extender.filter(wire.decode(body, wire.Args))),
-        lambda: wire.encode(extender.prioritize(wire.decode(body, wire.Args))),
+        lambda: extender.prioritize(wire.decode(body, wire.Args)),
         lambda: wire.encode(extender.preempt(wire.decode(body, wire.PreemptionArgs))),
     ]
     return [_answer(verb) for verb in verbs]
