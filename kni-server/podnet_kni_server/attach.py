@@ -330,7 +330,7 @@ def as_observed(interface: InterfaceRecord, observed: Observed) -> InterfaceReco
         gateways = [str(g) for g in observed.gateways] or interface.gateways
         return msgspec.structs.replace(interface, link=link, observed=given, gateways=gateways)
     if link.kind != "cni":
-        return msgspec.structs.replace(interface, link=link)
+        return msgspec.structs.replace(interface, link=link, device_info=observed.device_info)
     return msgspec.structs.replace(
         interface,
         link=msgspec.structs.replace(link, addresses=[str(a) for a in observed.addresses]),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from podnet_kni_server.details import Device, UserspaceDetail
 from podnet_kni_server.records import InterfaceRecord, Record
 
@@ -27,6 +29,8 @@ def directories(record: Record) -> list[UserspaceDetail]:
 
 def device_info(interface: InterfaceRecord) -> dict[str, Any]:
     """The ``device-info`` of an entry of the NPWG network-status; empty: it has none. ``path`` is the container's."""
+    if interface.device_info:
+        return msgspec.json.decode(interface.device_info, type=dict[str, Any])
     detail = interface.link.detail
     if not isinstance(detail, UserspaceDetail):
         return {}

@@ -38,8 +38,13 @@ def _network(interface: InterfaceRecord) -> dict[str, Any]:
         "mac": link.mac,
         "mtu": link.mtu,
     }
-    extra = {"attachment": interface.attachment, "gateways": interface.gateways, "nameservers": interface.nameservers}
+    extra: dict[str, Any] = {
+        "attachment": interface.attachment,
+        "gateways": interface.gateways,
+        "nameservers": interface.nameservers,
+    }
     extra["observedAddresses"] = interface.observed
+    extra["deviceInfo"] = containers.device_info(interface)
     return entry | {key: value for key, value in extra.items() if value}
 
 

@@ -4,6 +4,7 @@ The view of /sys is that of the namespace where it was mounted, the node's.
 """
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -39,6 +40,16 @@ def function_at(address: str) -> Virtual | None:
         if (function := next(found, None)) is not None:
             return function
     return None
+
+
+def device_info(address: str, of: str = "") -> str:
+    """A PCI device as NPWG tools are told of it (device information specification 1.1.0), in JSON; ``of`` is the
+    interface of the physical function that it belongs to. Empty: it is none (virtio and the like)."""
+    if not _ADDRESS.fullmatch(address):
+        return ""
+    parent = (_NET / of / "device").resolve().name if of else ""
+    told = {"pci-address": address, "pf-pci-address": parent if _ADDRESS.fullmatch(parent) else ""}
+    return json.dumps({"type": "pci", "version": "1.1.0", "pci": {key: text for key, text in told.items() if text}})
 
 
 def driver_of(address: str) -> str:
