@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from podnet_api.errors import PodnetError
@@ -14,13 +14,17 @@ from podnet_api.errors import PodnetError
 log = logging.getLogger(__name__)
 
 
-def run(work: Coroutine[Any, Any, None], log_level: str) -> None:
+def run(
+    work: Coroutine[Any, Any, None], log_level: str, loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
     """Run ``work`` until it ends or SIGTERM or SIGINT cancels it. A PodnetError or OSError, also in a task group,
-    ends the program with status 1 and its message; any other error with its trace."""
+    ends the program with status 1 and its message; any other error with its trace. ``loop`` makes the event loop,
+    where it is not to be asyncio's own."""
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     failure = ""
     try:
-        asyncio.run(_until_stopped(work))
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(_until_stopped(work))
     except* (PodnetError, OSError) as group:
         failure = "; ".join(str(error) for error in _leaves(group))
     if failure:

@@ -42,13 +42,15 @@ def build(extender: Extender, ready: Callable[[], bool]) -> web.Application:
 
 
 def _verb(verb: str, answer: Callable[[bytes], bytes], counted: metrics.Metrics, ready: Callable[[], bool]) -> _Route:
+    taken, answered = counted.seconds.labels(verb), counted.answers.labels(verb, "200")
+
     async def route(request: web.Request) -> web.Response:
         body = await request.read()
         started = time.perf_counter()
         response = _answer(answer, body) if ready() else _failure(503, "cannot answer yet: still listing objects")
         seconds = time.perf_counter() - started
-        counted.seconds.labels(verb).observe(seconds)
-        counted.answers.labels(verb, str(response.status)).inc()
+        taken.observe(seconds)
+        (answered if response.status == 200 else counted.answers.labels(verb, str(response.status))).inc()
         log.debug("%s answered in %.2f ms", verb, seconds * 1000)
         return response
 
