@@ -95,8 +95,9 @@ def _short(path: str, item: str, namespace: str, notes: Notes) -> Selection | No
     if len(interface) > 1:
         notes.fault(path, "has more than one '@': want [<namespace>/]<name>[@<interface>]", item.strip())
         return None
+    written = parts[0].strip() if len(parts) == 2 else ""
     return _selection(
-        Selection(path, parts[0].strip() if len(parts) == 2 else namespace, name.strip(), "".join(interface).strip()),
+        Selection(path, written or namespace, name.strip(), "".join(interface).strip()),
         _LABEL,
         notes,
     )

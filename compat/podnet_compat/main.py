@@ -57,12 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cli.main(given[1:])
     if given[:1] == ["migrate"]:
         return command.main(given[1:])
-    options = _parser().parse_args(given)
+    options = parser().parse_args(given)
     program.run(_run(options), options.log_level)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Its options."""
     parser = argparse.ArgumentParser(prog=NAME, description="legacy multi-network forms onto the podnet API")
     parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, the Pod's service account, ~/.kube/config")
     parser.add_argument(

@@ -52,7 +52,6 @@ def test_selects(text: str, selected: list[tuple[str, str, str]]) -> None:
         ("with.dots", "[0].name", "JSON form"),
         ("-a", "[0].name", "lower-case"),
         ("Other/a", "[0].namespace", "namespace"),
-        ("/a", "[0].namespace", "namespace"),
         ("a@", None, ""),
         ("root@someIP/root@someOtherIP/root@thirdIP", "[0]", "more than one '/'"),
         ("root@someIP/root@someOtherIP@garbagevalue", "[0]", "more than one '@'"),

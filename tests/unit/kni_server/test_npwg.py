@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from podnet_api import core, names, reasons
+from podnet_api.errors import KubeError
 from podnet_api.meta import ObjectMeta
 from podnet_kni_server import attach, npwg, publish, status
 from podnet_kni_server.checkpoint import Store
@@ -168,9 +169,12 @@ class Client:
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
+        self.away = False
 
     async def apply(self, resource: object, body: dict[str, Any], **more: object) -> None:
         """Notes what is applied."""
+        if self.away:
+            raise KubeError("cannot reach the API server")
         self.bodies.append(body)
 
 
@@ -183,3 +187,13 @@ async def test_the_status_of_a_static_pod_goes_to_its_mirror(tmp_path: Path) -> 
     record = _record(None)
     assert await publisher._write(lambda: publisher._attached(record))
     assert client.bodies[0]["metadata"]["uid"] == "mirror"
+
+
+async def test_a_status_that_cannot_be_written_now_waits(tmp_path: Path) -> None:
+    client = Client()
+    publisher = publish.Publisher(client, FakeDatapath(), tmp_path, str, lambda namespace, name: None)  # type: ignore[arg-type]
+    client.away = True
+    assert not await publisher._write(lambda: publisher._attached(_record(None)))
+    client.away = False
+    assert await publisher._write(lambda: publisher._attached(_record(None)))
+    assert client.bodies[0]["metadata"]["uid"] == "u"
