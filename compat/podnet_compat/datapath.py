@@ -12,7 +12,7 @@ from typing import Literal, cast, get_args
 from msgspec import structs
 from podnet_api import kni
 
-from podnet_compat import devices, links
+from podnet_compat import devices, links, userspace
 from podnet_compat.links import Datapath
 from podnet_compat.reader import Reader
 
@@ -64,6 +64,7 @@ MAKERS: dict[str, Callable[[Reader], Datapath]] = {
     "bond": links.bond,
     "host-device": devices.host_device,
     "sriov": devices.sriov,
+    "userspace": userspace.userspace,
 }
 """By plugin type; cnv-bridge is another name of bridge."""
 NOT_NATIVE = {

@@ -28,7 +28,8 @@ Path = tuple[str | int, ...]
 @dataclass(frozen=True)
 class Example:
     """``objects[0]`` is walked, the others surround it; ``more`` are further forms of it (fields that exclude each
-    other). ``texts``: annotations of it that hold JSON, whose leaves are walked too. ``refused``: path and value of
+    other). ``texts``: annotations of it that hold JSON, whose leaves are walked too; ``spec.config`` for that of a NAD,
+    ``data.<key>`` for that of a ConfigMap. ``refused``: path and value of
     what is refused, put into ``objects[0]``. ``marks``: what is no part of the format, left alone with all below it.
     ``fields``: dotted paths of the format, list places as ``[]``, e.g. ``spec.Options.vlan``."""
 
@@ -144,20 +145,27 @@ def _is_frame(path: Path) -> bool:
 
 def _opened(item: Object, texts: Sequence[str]) -> Object:
     made = copy.deepcopy(item)
-    annotations = made.get("metadata", {}).get("annotations", {})
-    for key in texts:
-        if key in annotations:
-            annotations[key] = json.loads(annotations[key])
+    for holder, key in _places(made, texts):
+        holder[key] = json.loads(holder[key])
     return made
 
 
 def _closed(item: Object, texts: Sequence[str]) -> Object:
     made = copy.deepcopy(item)
-    annotations = made.get("metadata", {}).get("annotations", {})
-    for key in texts:
-        if key in annotations:
-            annotations[key] = json.dumps(annotations[key])
+    for holder, key in _places(made, texts):
+        holder[key] = json.dumps(holder[key])
     return made
+
+
+def _places(item: Object, texts: Sequence[str]) -> Iterator[tuple[Object, str]]:
+    """Where the texts of ``item`` that hold JSON are."""
+    for text in texts:
+        part, dot, key = text.partition(".")
+        inside = part in {"spec", "data"} and dot
+        holder = item.get(part, {}) if inside else item.get("metadata", {}).get("annotations", {})
+        name = key if inside else text
+        if name in holder:
+            yield holder, name
 
 
 def _without(item: Object, path: Path) -> Object:

@@ -1,0 +1,31 @@
+"""Antrea's own secondary networks: NADs of type antrea, the IPPools that they name, Pods on them. Pure.
+
+Antrea's agent attaches them by itself, without a CNI call and without Multus, so there is no plugin to go on with:
+they become native. ``networks`` makes them, ``pools`` reads IPPools and the agent's configuration, ``pods`` lists.
+"""
+
+from podnet_compat import legacy
+from podnet_compat.systems import npwg
+from podnet_compat.systems.antrea import networks, pods, pools
+from podnet_compat.systems.registry import Kind, System
+
+SYSTEM = System(
+    "antrea",
+    adds=True,
+    kinds=(
+        Kind(
+            legacy.GROUP,
+            legacy.KIND,
+            networks.translate,
+            applies=lambda origin, _: networks.is_ours(origin),
+            plural="network-attachment-definitions",
+        ),
+        Kind(
+            pools.GROUP, "IPPool", networks.pool, namespaced=False, plural="ippools", versions=("v1beta1", "v1alpha2")
+        ),
+    ),
+    pods=pods.translate,
+    claims=npwg.claims(networks.is_ours),
+)
+
+__all__ = ["SYSTEM"]
