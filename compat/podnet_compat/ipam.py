@@ -33,6 +33,8 @@ class Addressing:
     gateways: tuple[Address, ...] = ()
     routes: tuple[kni.Route, ...] = ()
     dns: kni.Dns | None = None
+    network: str = ""
+    """Of whereabouts: its network_name."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def _whereabouts(reader: Reader, _: bool, gateway: bool) -> Addressing:
     items = ranges.with_first_gateways(reader, items) if gateway else items
     pool = ranges.pool(reader, [[item] for item in items], "cluster", whereabouts.space(reader, listed))
     gateways = _gateways(pool)
-    return Addressing(WHEREABOUTS, pool, (), gateways, _resolved(routes, gateways), dns(reader.child("dns")))
+    network, told = reader.string("network_name"), dns(reader.child("dns"))
+    return Addressing(WHEREABOUTS, pool, (), gateways, _resolved(routes, gateways), told, network)
 
 
 def _dhcp(reader: Reader, _: bool, gateway: bool) -> Addressing:

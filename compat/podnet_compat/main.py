@@ -14,6 +14,8 @@ multinetwork.x-k8s.io         podnetworkattachments           get list watch cre
 kni.multinetwork.x-k8s.io     networkconfigs                  get list watch create update delete
 kni.multinetwork.x-k8s.io     attachmentconfigs               get list watch create patch delete
 (core)                        pods                            list
+whereabouts.cni.cncf.io       ippools overlappingrangeipreservations nodeslicepools  list watch
+kni.multinetwork.x-k8s.io     ipblocks                        get list watch create delete
 (core)                        events                          create
 admissionregistration.k8s.io  mutating- and validatingwebhookconfigurations  list watch; patch of
                               compat.multinetwork.x-k8s.io
@@ -34,7 +36,7 @@ from pathlib import Path
 from podnet_api import admission, program
 from podnet_api.kube import Client, Credentials
 
-from podnet_compat import annotation, cli, collector, names
+from podnet_compat import annotation, cli, collector, names, reservations_live
 from podnet_compat.maker import Maker
 from podnet_compat.migrate import command
 from podnet_compat.mirror import Mirror
@@ -121,7 +123,8 @@ def _listed(text: str) -> frozenset[str]:
 
 async def _work(client: Client, options: argparse.Namespace) -> None:
     store = Store(client)
-    maker = Maker(store)
+    reserved = reservations_live.Live(store)
+    maker = Maker(store, reserved)
     webhook = Webhook(store, maker, policy(options))
     handlers = {
         "/mutate-pods": webhook.mutate_pod,
@@ -132,6 +135,7 @@ async def _work(client: Client, options: argparse.Namespace) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(store.run())
         group.create_task(mirror.run())
+        group.create_task(reserved.run())
         group.create_task(collector.run(store))
         group.create_task(
             admission.serve(

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import weakref
 from collections.abc import AsyncIterator, Sequence
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from podnet_api import kni, multinetwork
 from podnet_api.errors import AlreadyExistsError, InvalidError, PodnetError
@@ -34,6 +34,16 @@ class BusyError(PodnetError):
     """A NAD cannot have its objects at once: old ones are being removed, or another replica makes them."""
 
 
+class Reserved(Protocol):
+    """What another program has given of our addresses: ``reservations_live.Live``."""
+
+    async def keeps_apart(self, nad: Nad, native: nads.Native) -> bool:
+        """Whether ``nad`` has just been told that its addresses are kept one by one."""
+
+    async def hold(self, nad: Nad, native: nads.Native, config: str) -> None:
+        """Keep what is in use out of the pool of ``config``."""
+
+
 class Maker:
     """Makes PodNetworks and NetworkConfigs of NADs: one after the other where the NADs are equal or of one name,
     else at the same time.
@@ -41,8 +51,9 @@ class Maker:
     Methods raise InvalidError for a NAD that is not translatable, HeldError, BusyError and KubeError.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, reserved: Reserved | None = None) -> None:
         self._store = store
+        self._reserved = reserved
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._pods = usage.Pods(store.client)
 
@@ -64,9 +75,19 @@ class Maker:
             if network is not None:
                 await self._check_ours(nad, network)
                 return await self._kept(nad, native, kni.config_name(network))
-            config = await self._config(nad, native)
-            await self._create(nads.network(nad, native.network.metadata.name, config))
-            return config
+            return await self._new(nad, native)
+
+    async def _new(self, nad: Nad, native: nads.Native) -> str:
+        """Make the objects. What is in use of the addresses is held before a node could give them."""
+        if self._reserved and await self._reserved.keeps_apart(nad, native):
+            raise BusyError(
+                f"cannot translate {nad.subject} at once: addresses of it are in use, which it is told first"
+            )
+        config = await self._config(nad, native)
+        if self._reserved:
+            await self._reserved.hold(nad, native, config)
+        await self._create(nads.network(nad, native.network.metadata.name, config))
+        return config
 
     async def further(self, nad: Nad, name: str) -> None:
         """Make PodNetwork ``name`` for a further use of ``nad`` in one Pod."""

@@ -36,6 +36,8 @@ NOTES = f"{names.GROUP}/translation-notes"
 """On a NetworkConfig made from a NAD: what was translated otherwise than the letter says, one per line."""
 TRANSLATED = f"{names.GROUP}/translated"
 """On a Pod: the digest of the native list that compat wrote; another list there is the user's own."""
+HELD_FOR = f"{names.GROUP}/held-for"
+"""On an IPBlock made by compat: the Pods (namespace/name) that have its addresses from whereabouts."""
 LAST_USED = f"{names.GROUP}/last-used"
 """On a generated attachment: when a Pod last asked for it (RFC 3339)."""
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from podnet_api import core, kni
+from podnet_api import core, kni, names
 from podnet_api.controller import kept
 from podnet_api.errors import KubeError
 from podnet_api.kube import Client
@@ -58,10 +58,10 @@ class Collector:
                 log.info("%s %s deleted: node %s is no more", type(item).__name__, item.metadata.name, _owner(item))
 
     async def _left(self) -> list[Left]:
-        """What is kept for a holder goes with the holder, not with a node."""
+        """What is kept for a holder goes with the holder, not with a node; what compat holds is compat's."""
         blocks, _ = await self._client.list_all(kni.IPBlock)
         reports, _ = await self._client.list_all(kni.NodeNetwork)
-        return [*(block for block in blocks if block.spec.holder is None), *reports]
+        return [*(block for block in blocks if block.spec.holder is None and not _is_made(block)), *reports]
 
     async def _nodes(self) -> set[str]:
         nodes, _ = await self._client.list_all(core.Node)
@@ -70,6 +70,10 @@ class Collector:
     async def _busy(self) -> set[str]:
         pods, _ = await self._client.list_all(core.Pod)
         return {pod.spec.node_name for pod in pods if not pod.finished}
+
+
+def _is_made(block: kni.IPBlock) -> bool:
+    return names.GENERATED_BY_LABEL in block.metadata.labels
 
 
 def _owners(left: Iterable[Left]) -> set[str]:

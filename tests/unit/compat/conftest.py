@@ -83,7 +83,8 @@ class FakeApi(Client):
         plural = path.rpartition("/")[2]
         if "." in plural or plural.startswith("v1") or plural in {
             "network-attachment-definitions", "podnetworks", "networkconfigs", "podnetworkattachments",
-            "attachmentconfigs", "pods"}:  # fmt: skip
+            "attachmentconfigs", "pods", "ippools", "overlappingrangeipreservations", "nodeslicepools",
+            "ipblocks"}:  # fmt: skip
             items = [item for key, item in self.objects.items() if key.split("/")[-2] == plural]
             if items or "." not in plural:
                 return {"metadata": {"resourceVersion": "1"}, "items": items}

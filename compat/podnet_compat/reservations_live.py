@@ -1,0 +1,199 @@
+"""Addresses that whereabouts has given are kept out of our pools, as long as the Pods that have them are there.
+
+``maker`` asks before it makes the objects of a NAD: a pool of which something is in use becomes sticky (each address is
+kept by itself), and the addresses are held before the PodNetwork is there, so before a node could give one. ``run``
+follows: what whereabouts gives later is held as well, what is free again is let go.
+
+This looks one way. whereabouts does not know what podnet gives; where both go on giving out of one range, the NAD has
+to be attached by the plugins (annotation ``attach-with``), so that whereabouts gives all of it. What comes too late,
+because a node holds the block, is an Event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from podnet_api import core, kni, pools
+from podnet_api import names as api_names
+from podnet_api.errors import AlreadyExistsError, InvalidError, KubeError
+from podnet_api.kube import Cache
+
+from podnet_compat import ipam, names, reservations, settle
+from podnet_compat import nad as nads
+from podnet_compat.legacy import Nad
+from podnet_compat.reservations import Reservation
+from podnet_compat.store import Store
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "podnet-compat"
+ADDRESS_IN_USE = "AddressInUse"
+PERIOD = 300.0
+"""Seconds between two looks at what is held: a Pod that goes is no event here."""
+PAUSE = 5.0
+"""Seconds between a change and the look at it: whereabouts writes for each Pod."""
+RETRY = 60.0
+"""Seconds between two questions whether there is whereabouts at all."""
+_ATTEND = 30.0
+_AT_A_TIME = 50
+
+
+class Live:
+    """What is reserved now."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        client = store.client
+        self._ippools = Cache(client, reservations.IPPool)
+        self._overlapping = Cache(client, reservations.OverlappingRangeIPReservation)
+        self._slices = Cache(client, reservations.NodeSlicePool)
+        self._blocks = Cache(client, kni.IPBlock, labelSelector=names.SELECTOR)
+        self._known = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._told: set[tuple[tuple[str, str], str]] = set()
+        for cache in (self._ippools, self._overlapping):
+            cache.listen(lambda _old, _new: self._changed.set())
+
+    async def run(self) -> None:
+        """Follow until cancelled. A cluster without whereabouts is asked again from time to time."""
+        while not await self._served():
+            self._known.set()
+            await asyncio.sleep(RETRY)
+        async with asyncio.TaskGroup() as group:
+            caches = (self._ippools, self._overlapping, self._slices, self._blocks)
+            for cache in caches:
+                group.create_task(cache.run(), name="whereabouts")
+            for cache in caches:
+                await cache.synced.wait()
+            self._known.set()
+            group.create_task(self._follow(), name="reservations")
+
+    async def _served(self) -> bool:
+        """Whether the API server knows all kinds of whereabouts; an older one lacks some."""
+        try:
+            body = await self._store.client.request("GET", f"/apis/{reservations.GROUP}/v1alpha1")
+        except KubeError:
+            return False
+        kinds = (reservations.IPPool, reservations.OverlappingRangeIPReservation, reservations.NodeSlicePool)
+        return all(f'"{kind.resource.plural}"'.encode() in body for kind in kinds)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self.settle()
+            except KubeError as error:
+                log.warning("%s; reservations are looked at again in %.0f s", error, PAUSE)
+                self._changed.set()
+            await _either(self._changed, PERIOD)
+            await asyncio.sleep(PAUSE)
+            self._changed.clear()
+
+    def of(self, native: nads.Native) -> list[Reservation]:
+        """What is reserved of the addresses that ``native`` would give."""
+        pool = pools.pool_of(native.config)
+        if pool is None or native.addressing.type != ipam.WHEREABOUTS:
+            return []
+        found = reservations.of(native.addressing.network, self._ippools, self._overlapping, self._slices)
+        return reservations.within(pool, found)
+
+    async def keeps_apart(self, nad: Nad, native: nads.Native) -> bool:
+        """Whether addresses of ``native`` are in use and have to be kept one by one, which ``nad`` has been told now.
+
+        Raises KubeError.
+        """
+        async with asyncio.timeout(_ATTEND):
+            await self._known.wait()
+        if names.STICKY in nad.metadata.annotations or not self.of(native):
+            return False
+        meta = nad.metadata
+        patch = {"metadata": {"resourceVersion": meta.resource_version, "annotations": {names.STICKY: "true"}}}
+        await self._store.client.merge(Nad.resource, meta.name, patch, namespace=meta.namespace)
+        log.info("addresses of %s are in use: its pool keeps each by itself", nad.subject)
+        return True
+
+    async def hold(self, nad: Nad, native: nads.Native, config: str) -> None:
+        """Hold what is reserved of ``native``, whose NetworkConfig is ``config``. Raises KubeError."""
+        found = self.of(native)
+        if found:
+            await self._hold(nad, native, config, found, await self._pods())
+
+    async def settle(self) -> None:
+        """Hold what is reserved, let go what is not any more. Raises KubeError."""
+        if not any(pool.spec.allocations for pool in self._ippools) and not len(self._blocks):
+            return
+        pods, wanted = await self._pods(), set[str]()
+        for number, nad in enumerate(list(self._store.nads)):
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            wanted |= await self._settle(nad, pods)
+        for block in self._blocks:
+            if _is_ours(block) and block.spec.holder is None and block.metadata.name not in wanted:
+                await self._store.delete_unchanged(block)
+
+    async def _settle(self, nad: Nad, pods: dict[str, core.Pod]) -> set[str]:
+        """The names of the blocks that the NAD wants held, after they are."""
+        try:
+            native = nads.translate(nad)
+        except InvalidError:
+            return set()
+        network = self._store.networks.get(native.network.metadata.name)
+        config = kni.config_name(network) if network is not None else ""
+        found = [one for one in self.of(native) if reservations.alive(one, pods)] if config else []
+        return await self._hold(nad, native, config, found, pods) if found else set()
+
+    async def _hold(
+        self, nad: Nad, native: nads.Native, config: str, found: list[Reservation], pods: dict[str, core.Pod]
+    ) -> set[str]:
+        pool = pools.pool_of(settle.renamed(native.config, config))
+        wanted = reservations.holds(pool, found, pods) if pool is not None else []
+        for block in wanted:
+            held = self._blocks.get(block.metadata.name)
+            if held is None or not _is_ours(held):
+                await self._create(nad, block)
+        return {block.metadata.name for block in wanted}
+
+    async def _create(self, nad: Nad, block: kni.IPBlock) -> None:
+        name = block.metadata.name
+        try:
+            self._blocks.learn(await self._store.client.create(block))
+        except AlreadyExistsError:
+            other = await self._store.client.get(kni.IPBlock, name)
+            if not _is_ours(other) and (other.spec.holder is None or other.spec.holder != block.spec.holder):
+                await self._tell(nad, block, other)
+
+    async def _tell(self, nad: Nad, block: kni.IPBlock, other: kni.IPBlock) -> None:
+        """whereabouts gave an address after a node of ours had claimed it: once for each block."""
+        if (nad.key, block.metadata.name) in self._told:
+            return
+        self._told.add((nad.key, block.metadata.name))
+        pod, node = block.metadata.annotations[names.HELD_FOR], other.spec.node_name
+        text = (
+            f"whereabouts has given an address of {block.spec.cidr} to Pod {pod}, and node {node} gives it, too: as "
+            "long as both give addresses of the range, annotate "
+            f"{nad.subject} with {names.ATTACH_WITH}: {names.PLUGINS}"
+        )
+        log.warning("%s", text)
+        await self._store.client.event(nad, "Warning", ADDRESS_IN_USE, text, COMPONENT)
+
+    async def _pods(self) -> dict[str, core.Pod]:
+        found, _ = await self._store.client.list_all(core.Pod)
+        return _by_name(found)
+
+
+def _is_ours(block: kni.IPBlock) -> bool:
+    return block.metadata.labels.get(api_names.GENERATED_BY_LABEL) == names.COMPAT
+
+
+def _by_name(found: Iterable[core.Pod]) -> dict[str, core.Pod]:
+    return {f"{pod.metadata.namespace}/{pod.metadata.name}": pod for pod in found}
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Wait for ``event``, but not longer than that."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

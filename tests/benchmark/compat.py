@@ -1,0 +1,237 @@
+"""What translation costs: a Pod, and a cluster full of NADs before a compat that starts.
+
+`python tests/benchmark/compat.py [NADS PODS]`, 10,000 and 10,000 unless said. Translating is measured in this process;
+mirroring by the program itself before a real API server: from its start to the last NAD that says ``ok``. Every NAD
+has a range of its own, so that nothing is shared. Then Pods come through its webhook, many of them with the same
+parameters. Prints a table and writes build/bench-compat.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import re
+import ssl
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import msgspec
+from benchmark.scheduler import plane as planes
+from benchmark.scheduler.plane import Plane, Program
+from podnet_api import core, multinetwork
+from podnet_api.meta import ObjectMeta
+from podnet_compat import nad as nads
+from podnet_compat import names
+from podnet_compat import pod as pods
+from podnet_compat.legacy import Nad, NadSpec
+from podnet_hack import paths
+from podnet_tests import legacy_kinds
+
+OUTPUT = paths.CHECKOUT / "build" / "bench-compat.json"
+NADS = "/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions"
+GOALS = {"translate a Pod": 0.2, "mirror": 60.0}
+ROUNDS = 20000
+LIMIT_SECONDS = 300.0
+_WRITES = {"POST", "PUT", "PATCH", "APPLY", "DELETE"}
+_AT_ONCE = 16
+
+Rows = list[dict[str, Any]]
+
+
+def config(number: int) -> str:
+    """The configuration of NAD ``number``: one plugin in two, a chain in ten, the rest for plugins of the nodes."""
+    ipam = {"type": "whereabouts", "range": f"10.{number // 256 % 256}.{number % 256}.0/24", "exclude": []}
+    macvlan = {"cniVersion": "1.0.0", "type": "macvlan", "master": "eth1", "ipam": ipam}
+    match number % 10:
+        case 0:
+            return json.dumps({"plugins": [macvlan, {"type": "tuning", "promisc": True}]})
+        case 1 | 2 | 3:
+            return json.dumps({"type": "mynet", "number": number})
+        case 4 | 5:
+            return json.dumps({"type": "bridge", "bridge": f"br{number}", "isGateway": True, "ipam": ipam})
+        case _:
+            return json.dumps(macvlan)
+
+
+_ENTRIES = [{"name": "n6", "mac": "02:00:00:00:00:01", "ips": ["10.0.6.9"]}, {"name": "n1", "cni-args": {"a": 1}}]
+TEXTS = ("n6", "n4,n6@data0", "n0,n1,n4", json.dumps(_ENTRIES))
+"""Annotations of the Pods that are translated in turn."""
+
+
+def translating() -> Rows:
+    """A Pod after the other."""
+    known = {f"n{n}": Nad(metadata=_meta(f"n{n}"), spec=NadSpec(config=config(n))) for n in range(10)}
+    made = [core.Pod(metadata=_meta("web", {names.NETWORKS: text})) for text in TEXTS]
+    taken = []
+    for number in range(-200, ROUNDS):
+        begin = time.perf_counter()
+        pods.translate(pods.read(made[number % len(made)], "default"), lambda _, name: known.get(name))
+        if number >= 0:
+            taken.append((time.perf_counter() - begin) * 1e3)
+    cold = []
+    for number in range(2000):
+        fresh = Nad(metadata=_meta(f"cold-{number}"), spec=NadSpec(config=config(number)))
+        begin = time.perf_counter()
+        nads.translate(fresh)
+        cold.append((time.perf_counter() - begin) * 1e3)
+    return [_row("translate a Pod", taken), _row("translate a NAD for the first time", cold)]
+
+
+def _meta(name: str, annotations: dict[str, str] | None = None) -> ObjectMeta:
+    return ObjectMeta(name=name, namespace="default", uid="u", annotations=annotations or {})
+
+
+def _row(name: str, taken: list[float]) -> dict[str, Any]:
+    cut = statistics.quantiles(taken, n=100)
+    goal = {"goal": f"p99 {GOALS[name]} ms"} if name in GOALS else {}
+    return {"name": name, "value": round(cut[49], 4), "p99": round(cut[98], 4), "unit": "ms", **goal}
+
+
+async def requests(plane: Plane, group: str = "") -> dict[str, int]:
+    """Requests that the API server has answered so far, by verb; ``group`` is one API group."""
+    text = str(await plane.send("GET", "/metrics"))
+    found: dict[str, int] = {}
+    for labels, count in re.findall(r"^apiserver_request_total\{([^}]*)\} ([0-9.e+]+)$", text, re.MULTILINE):
+        verb = re.search(r'verb="(\w+)"', labels)
+        if verb and (not group or f'group="{group}"' in labels):
+            found[verb[1]] = found.get(verb[1], 0) + int(float(count))
+    return found
+
+
+async def _writes(plane: Plane) -> int:
+    return sum(count for verb, count in (await requests(plane)).items() if verb in _WRITES)
+
+
+async def _until(check: Callable[[], Awaitable[bool]]) -> float:
+    start = time.monotonic()
+    while not await check():
+        if time.monotonic() - start > LIMIT_SECONDS:
+            raise TimeoutError("cannot wait any longer")
+        await asyncio.sleep(0.5)
+    return time.monotonic() - start
+
+
+def compat(plane: Plane, port: int) -> Program:
+    """The program."""
+    words = ["-m", "podnet_compat.main", "--kubeconfig", plane.kubeconfig, "--namespace", "default"]
+    words += ["--port", str(port), "--log-level", "warning"]
+    return Program(plane.directory / "compat.log", sys.executable, *words)
+
+
+async def definitions(plane: Plane) -> None:
+    """The legacy kinds, ready for use."""
+    await plane.send("POST", planes.CRDS, legacy_kinds.NAD)
+    await asyncio.sleep(2)
+
+
+async def fill(plane: Plane, count: int) -> None:
+    """NADs, before compat starts."""
+
+    def one(number: int) -> dict[str, Any]:
+        head = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition"}
+        return {**head, "metadata": {"name": f"n{number}"}, "spec": {"config": config(number)}}
+
+    await plane.all(plane.send("POST", NADS, one(number)) for number in range(count))
+
+
+async def mirrored(plane: Plane, count: int) -> bool:
+    """Whether every NAD says that it is translated. Asks the cheap way first."""
+    async with plane.client() as client:
+        done, _ = await client.list_all(multinetwork.PodNetwork)
+        if len(done) < count:
+            return False
+        found, _ = await client.list_all(Nad)
+    return sum(nad.metadata.annotations.get(names.TRANSLATION) == "ok" for nad in found) == count
+
+
+class Caller:
+    """The API server's side of the webhook."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"https://127.0.0.1:{port}/mutate-pods"
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self.taken: list[float] = []
+        self.lists: set[str] = set()
+
+    async def admit(self, session: aiohttp.ClientSession, number: int) -> None:
+        """One Pod; of a hundred each two have the same parameters."""
+        nad = 10 * (number % 50) + 6
+        entry = {"name": f"n{nad}", "ips": [f"10.{nad // 256}.{nad % 256}.{9 + number // 50 % 2}"]}
+        annotations = {names.NETWORKS: json.dumps([entry])}
+        pod = {"metadata": {"name": f"p{number}", "namespace": "default", "annotations": annotations}, "spec": {}}
+        asked = {"uid": str(number), "namespace": "default", "name": f"p{number}", "operation": "CREATE", "object": pod}
+        review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
+        async with self._at_once:
+            begin = time.perf_counter()
+            async with session.post(self._url, json=review) as answer:
+                found = (await answer.json())["response"]
+            self.taken.append((time.perf_counter() - begin) * 1e3)
+        if not found["allowed"]:
+            raise RuntimeError(f"cannot admit a Pod: {found['status']['message']}")
+        [made] = [p["value"] for p in json.loads(base64.b64decode(found["patch"])) if p["path"].endswith("~1networks")]
+        self.lists.add(made)
+
+
+async def admitted(port: int, count: int) -> Caller:
+    """``count`` Pods through the webhook."""
+    caller = Caller(port)
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=_AT_ONCE)) as session:
+        await asyncio.gather(*(caller.admit(session, number) for number in range(count)))
+    return caller
+
+
+async def cluster(count: int, admissions: int) -> Rows:
+    """NADs mirrored from a cold start, and Pods admitted after."""
+    rows: Rows = []
+
+    def row(name: str, value: float, unit: str, **more: object) -> None:
+        rows.append({"name": name, "value": round(value, 3), "unit": unit, **more})
+        print(f"{name:64} {value:10.2f} {unit}", flush=True)
+
+    async with planes.plane() as plane:
+        await definitions(plane)
+        await fill(plane, count)
+        before, port = await _writes(plane), planes.free_port()
+        async with plane.running(compat(plane, port)) as program:
+            taken = await _until(lambda: mirrored(plane, count))
+            row(f"mirror {count} NADs from a cold start", taken, "s", goal=f"{GOALS['mirror']:.0f} s")
+            row(f"mirror {count} NADs: writes for each", (await _writes(plane) - before) / count, "")
+            row(f"mirror {count} NADs: processor time", program.cpu_seconds, "s")
+            row(f"mirror {count} NADs: most memory", program.peak_mib, "MiB")
+            if admissions:
+                before = await _writes(plane)
+                caller = await admitted(port, admissions)
+                rows.append(_row(f"admit a Pod, {_AT_ONCE} at once, {admissions} in all", caller.taken))
+                print(rows[-1])
+                row(f"admit {admissions} Pods: attachments made for them", len(caller.lists), "")
+                row(f"admit {admissions} Pods: writes", await _writes(plane) - before, "")
+                row(f"admit {admissions} Pods: most memory", program.peak_mib, "MiB")
+    return rows
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("nads", nargs="?", type=int, default=10000)
+    parser.add_argument("pods", nargs="?", type=int, default=10000)
+    args = parser.parse_args()
+    rows = translating()
+    print(*rows, sep="\n")
+    if args.nads:
+        rows += asyncio.run(cluster(args.nads, args.pods))
+    former = msgspec.json.decode(OUTPUT.read_bytes()) if OUTPUT.exists() else []
+    kept = [row for row in former if row["name"] not in {row["name"] for row in rows}]
+    OUTPUT.parent.mkdir(exist_ok=True)
+    OUTPUT.write_text(json.dumps([*kept, *rows], indent=1))
+
+
+if __name__ == "__main__":
+    main()
