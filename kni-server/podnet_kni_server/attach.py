@@ -141,7 +141,10 @@ class Core:
         if netns is None:
             raise AttachError(f"cannot attach Pod {sandbox.pod}: it has no network namespace of its own")
         if not sandbox.bare and any(request.interface == names.DEFAULT_INTERFACE for request in requests):
-            message = "its list replaces the default network, which needs the CNI shim on this node"
+            message = (
+                "its list replaces the default network, which needs the CNI shim on this node, and this sandbox was "
+                "made without it; when the shim is in place it is made anew, or delete the Pod"
+            )
             raise AttachError(f"cannot attach Pod {sandbox.pod}: {message}", reasons.INVALID_NETWORKS)
         record = Record(
             sandbox=sandbox.id,

@@ -147,4 +147,5 @@ def _sandbox(pod: types.PodSandbox) -> Sandbox:
         annotations=pod.annotations,
         host_network=pod.host_network,
         ips=tuple(str(ip) for ip in pod.ips),
+        pid=pod.pid,
     )

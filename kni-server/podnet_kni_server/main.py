@@ -51,6 +51,7 @@ from podnet_kni_server.plug import Plugger
 from podnet_kni_server.podresources import Kubelet, kubelet
 from podnet_kni_server.probes import Probes
 from podnet_kni_server.records import Record, Sandbox
+from podnet_kni_server.remake import Remaker
 from podnet_kni_server.resolver import Resolver
 from podnet_kni_server.running import Running
 from podnet_kni_server.runtime_calls import RuntimeCalls
@@ -145,7 +146,7 @@ class _Program:
             client,
             self._datapath,
             args.run_dir / "status",
-            self._objects.npwg_name,
+            self._npwg_name,
             self._pod,
         )
         self._node = NodeAgent(
@@ -248,7 +249,10 @@ class _Program:
     def _second_hook(self) -> SecondHook:
         directory = self._cni.configurations
         calls = RuntimeCalls(self._core, self._cni.executor, directory, self._annotations, lambda: self._not_ready)
-        return SecondHook(calls, directory, self._cni.programs, self._args.run_dir / "cni.sock")
+        remaker = Remaker(
+            lambda: self._hook.sandboxes, lambda one: self._core.record(one) is not None, self._pod, self._events
+        )
+        return SecondHook(calls, directory, self._cni.programs, self._args.run_dir / "cni.sock", remaker.look)
 
     def _annotations(self, namespace: str, name: str, uid: str) -> Mapping[str, str] | None:
         pod = self._objects.pods.get(name, namespace)
@@ -258,6 +262,9 @@ class _Program:
         """Plugins may not obey what a Pod asks of them."""
         reason = reasons.CAPABILITY_NOT_DECLARED
         self._events.say(Event(pod.namespace, pod.name, pod.uid, WARNING, reason, message), once=True)
+
+    def _npwg_name(self, network: str) -> str:
+        return self._cni.cluster_network() if network == names.DEFAULT_NETWORK else self._objects.npwg_name(network)
 
     def _mirrored(self, old: kube_core.Pod | None, new: kube_core.Pod | None) -> None:
         """The status of a static Pod can be written when the API server has its mirror."""

@@ -29,6 +29,8 @@ class Sandbox:
     annotations: Mapping[str, str] = field(default_factory=dict)
     host_network: bool = False
     ips: tuple[str, ...] = ()
+    pid: int = 0
+    """Of the sandbox's first process, as the node numbers it; 0: not told."""
     bare: bool = False
     """Whether nothing is attached yet, not even the default network: the second hook asks."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -20,13 +21,21 @@ _LOOK_SECONDS = 2.0
 
 class SecondHook:
     """``configurations`` and ``programs`` are the node's directories as seen from here, ``socket`` is the path that
-    shim and server share."""
+    shim and server share. ``offered`` is called again and again while the configuration is in place."""
 
-    def __init__(self, calls: RuntimeCalls, configurations: Path, programs: Path, socket: Path) -> None:
+    def __init__(
+        self,
+        calls: RuntimeCalls,
+        configurations: Path,
+        programs: Path,
+        socket: Path,
+        offered: Callable[[], None] = lambda: None,
+    ) -> None:
         self._listener = Listener(socket, calls)
         self._configurations = configurations
         self._programs = programs
         self._socket = str(socket)
+        self._offered = offered
         self._said = ""
 
     async def run(self) -> None:
@@ -45,7 +54,10 @@ class SecondHook:
         first hook goes on without."""
         try:
             default.install(default.SHIM, self._programs)
-            now = "there" if default.publish(self._configurations, self._socket) else "withdrawn: it were the only one"
+            there = default.publish(self._configurations, self._socket)
+            now = "there" if there else "withdrawn: it were the only one"
+            if there and self._said == now:  # the runtime has had time to read it
+                self._offered()
         except default.InstallError as error:
             now = str(error)
         if now != self._said:

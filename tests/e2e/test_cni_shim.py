@@ -82,13 +82,20 @@ def test_without_the_server_the_cluster_has_its_own_configuration_back(shimmed: 
     system.kubectl("patch", *DAEMONS, "--type=merge", "--patch", json.dumps(nowhere))
     eventually(lambda: "the server runs" if shimmed.world.kni_server(worker) else "", 60)
     assert not _present(shimmed, worker)
-    shimmed.make(_pod("meanwhile", worker))
+    listed = {"podNetworkName": shimmed.name("primary"), "interfaceName": "eth0", "isDefaultGW4": True}
+    stuck = _pod("stuck", worker, listed)
+    stuck["spec"] |= {"nodeName": worker, "nodeSelector": None}
+    shimmed.make(_pod("meanwhile", worker), stuck)
     shimmed.wait_ready("meanwhile")
+    eventually(lambda: "" if "required plugin" in shimmed.said("stuck") else "it has no sandbox yet", 30)
     shimmed.world.kubectl("delete", "pod", "plain", timeout=60)
     back = [{"op": "remove", "path": "/spec/template/spec/nodeSelector/podnet.local~1nowhere"}]
     system.kubectl("patch", *DAEMONS, "--type=json", "--patch", json.dumps(back))
     eventually(lambda: _lacking(shimmed, worker), 90)
-    shimmed.world.kubectl("delete", "pod", "meanwhile", "own", timeout=60)
+    shimmed.wait_ready("stuck", seconds=120)
+    assert _ip(shimmed, "stuck").startswith("10.132.0."), "its sandbox was made anew, by the shim"
+    assert any("the kubelet makes it anew" in event for event in shimmed.events("stuck"))
+    shimmed.world.kubectl("delete", "pod", "meanwhile", "own", "stuck", timeout=60)
     eventually(lambda: _left(shimmed, worker), 20)
 
 
