@@ -21,7 +21,8 @@ from podnet_kni_server.datapath.model import Observed
 from podnet_kni_server.records import InterfaceRecord, Record, State
 
 NameOf = Callable[[str], str]
-"""From a PodNetwork to the name that NPWG tools know: ``namespace/name`` of its NetworkAttachmentDefinition."""
+"""From a PodNetwork to the name that NPWG tools know: ``namespace/name`` of its NetworkAttachmentDefinition; of the
+default network that of the cluster's CNI configuration."""
 
 
 def networks(record: Record) -> list[dict[str, Any]]:
@@ -51,13 +52,13 @@ def _network(interface: InterfaceRecord) -> dict[str, Any]:
 def npwg(record: Record, name_of: NameOf, default: Observed | None) -> list[dict[str, Any]]:
     """The NPWG network-status (multi-net-spec 1.3): the default network first, then each interface."""
     replaced = any(interface.link.name == names.DEFAULT_INTERFACE for interface in record.interfaces)
-    entries = [] if replaced else [_npwg_default(record, default)]
+    entries = [] if replaced else [_npwg_default(record, default, name_of(names.DEFAULT_NETWORK))]
     whole = [interface for interface in record.interfaces if interface.state is State.ATTACHED]
     return entries + [row for i in whole for row in npwg_rows.rows(i, _npwg_entry(i, name_of))]
 
 
-def _npwg_default(record: Record, observed: Observed | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": names.DEFAULT_NETWORK, "interface": names.DEFAULT_INTERFACE}
+def _npwg_default(record: Record, observed: Observed | None, name: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": name, "interface": names.DEFAULT_INTERFACE}
     if record.pod_ips:
         entry["ips"] = record.pod_ips
     if observed is not None:

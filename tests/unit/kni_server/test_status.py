@@ -45,7 +45,7 @@ async def test_one_apply_holds_all_three(record: Record) -> None:
     }
     default, npwg = json.loads(annotations[names.NPWG_STATUS_ANNOTATION])
     assert default == {
-        "name": "default",
+        "name": "ns/default",
         "interface": "eth0",
         "ips": ["10.244.1.7"],
         "mac": "aa:bb:cc:00:00:01",
