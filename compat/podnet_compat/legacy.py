@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import structs
 from podnet_api.errors import InvalidError
 from podnet_api.faults import Fault, FaultType
 from podnet_api.meta import Model, ObjectMeta, Resource
+
+from podnet_compat import names
 
 GROUP = "k8s.cni.cncf.io"
 KIND = "NetworkAttachmentDefinition"
@@ -56,6 +59,14 @@ def nad(item: dict[str, Any], namespace: str = "") -> Nad:
     except msgspec.ValidationError as error:
         subject = f"{KIND} {meta.get('namespace')}/{meta.get('name')}"
         raise InvalidError(subject, [Fault("", FaultType.INVALID, str(error))]) from error
+
+
+def told(nad: Nad, attach_with: str) -> Nad:
+    """``nad``, which says by its annotation how it is attached: as it did, else ``attach_with``."""
+    if names.ATTACH_WITH in nad.metadata.annotations:
+        return nad
+    annotations = {**nad.metadata.annotations, names.ATTACH_WITH: attach_with}
+    return structs.replace(nad, metadata=structs.replace(nad.metadata, annotations=annotations))
 
 
 def without_nulls(value: Any) -> Any:

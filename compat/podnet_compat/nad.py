@@ -60,7 +60,7 @@ def _translated(namespace: str, name: str, text: str, annotations: tuple[tuple[s
         return _by_plugins(nad, plugins.of_file(nad), [own])
     value = _object(nad, text)
     notes = Notes()
-    if names.ATTACH_WITH in nad.metadata.annotations:
+    if nad.metadata.annotations.get(names.ATTACH_WITH, names.NATIVE) != names.NATIVE:
         return _as_told(nad, plugins.of_config(nad, text, value, PATH, notes), notes)
     found = _natively(nad, value, notes)
     if found is not None:
@@ -76,7 +76,7 @@ def _as_told(nad: Nad, chain: plugins.Chain, notes: Notes) -> Native:
     """By plugins because an annotation says so: beside Multus, so that one program keeps all addresses (DESIGN.md)."""
     at, told = f"metadata.annotations[{names.ATTACH_WITH}]", nad.metadata.annotations[names.ATTACH_WITH]
     if told != names.PLUGINS:
-        notes.unsupported(at, told, f"must be {names.PLUGINS!r}, or absent")
+        notes.unsupported(at, told, f"must be {names.PLUGINS!r} or {names.NATIVE!r}")
     return _by_plugins(nad, chain, [f"{at}: the CNI plugins of the nodes attach it"], notes)
 
 

@@ -47,8 +47,9 @@ PODNET, MULTUS = "podnet", "multus"
 MOVED = {NETWORKS: f"{names.GROUP}/legacy-networks", DEFAULT_NETWORK: f"{names.GROUP}/legacy-default-network"}
 """Where a Pod that podnet took over from Multus keeps what it said to Multus, which reads it no more."""
 ATTACH_WITH = f"{names.GROUP}/attach-with"
-"""On a NAD, with the value ``plugins``: the CNI plugins of the nodes attach it, although something native could."""
-PLUGINS = "plugins"
+"""On a NAD: ``plugins``: the CNI plugins of the nodes attach it, although something native could; ``native``: what can
+be native is. Without it the flag ``--attach-with`` counts."""
+PLUGINS, NATIVE = "plugins", "native"
 STICKY = f"{names.GROUP}/sticky"
 """On a NAD: ``true``: members of StatefulSets keep the addresses that they get from it."""
 

@@ -19,7 +19,7 @@ from podnet_api.errors import ConflictError, KubeError, NotFoundError
 from podnet_api.kube import Cache, Client, manifest
 from podnet_api.kube.client import Kind
 
-from podnet_compat import names, settle
+from podnet_compat import legacy, names, settle
 from podnet_compat.legacy import GROUP, Nad
 
 log = logging.getLogger(__name__)
@@ -51,11 +51,12 @@ class Index(Generic[K]):
 
 
 class Store:
-    """The caches; ``run`` feeds them until cancelled."""
+    """The caches; ``run`` feeds them until cancelled. ``attach_with``: what holds for NADs that do not say it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, attach_with: str = names.NATIVE) -> None:
         self.client = client
-        self.nads = Cache(client, Nad)
+        self._attach_with = attach_with
+        self.nads = Cache(client, Nad, change=self._told)
         self.networks = Cache(client, multinetwork.PodNetwork)
         self.configs = Cache(client, kni.NetworkConfig)
         self.attachments = Cache(client, multinetwork.PodNetworkAttachment)
@@ -84,9 +85,12 @@ class Store:
         if cached is not None:
             return cached
         try:
-            return await self.client.get(Nad, name, namespace)
+            return self._told(await self.client.get(Nad, name, namespace))
         except NotFoundError:
             return None
+
+    def _told(self, nad: Nad) -> Nad:
+        return nad if self._attach_with == names.NATIVE else legacy.told(nad, self._attach_with)
 
     def networks_of(self, source: str) -> list[multinetwork.PodNetwork]:
         """The PodNetworks that were made from ``source``."""

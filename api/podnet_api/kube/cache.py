@@ -32,13 +32,22 @@ class _Bookmark(Model, frozen=True, kw_only=True):
 
 
 class Cache(Generic[K]):
-    """The objects of ``kind`` by (namespace, name)."""
+    """The objects of ``kind`` by (namespace, name), each as ``change`` makes it."""
 
-    def __init__(self, client: Client, kind: type[K], *, namespace: str = "", **selectors: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        kind: type[K],
+        *,
+        namespace: str = "",
+        change: Callable[[K], K] | None = None,
+        **selectors: str,
+    ) -> None:
         self._client = client
         self._kind = kind
         self._namespace = namespace
         self._selectors = selectors
+        self._change = change
         self._objects: dict[tuple[str, str], K] = {}
         self._listeners: list[Listener[K]] = []
         self._decoder = msgspec.json.Decoder(kind)
@@ -115,6 +124,7 @@ class Cache(Generic[K]):
         old = self._objects.get(_key(item))
         if old is not None and old.metadata.resource_version == item.metadata.resource_version:
             return
+        item = self._change(item) if self._change else item
         self._objects[_key(item)] = item
         self._tell(old, item)
 

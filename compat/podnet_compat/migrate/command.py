@@ -57,8 +57,6 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--restart", action="store_true", help="workloads make the Pods of the other side anew")
         if word == "apply":
             command.add_argument("--decided", action="store_true", help="what plan asks has been decided")
-            help_ = "NADs stay native although Multus' IPAM does not see their addresses: for networks that Multus left"
-            command.add_argument("--native", action="store_true", help=help_)
         _common(command)
     return parser
 
@@ -93,7 +91,6 @@ async def _work(options: argparse.Namespace) -> int:
     wanted = work.Options(
         options.dry_run == "server",
         options.restart,
-        native=getattr(options, "native", False),
         decided=getattr(options, "decided", False),
     )
     async with Client(Credentials.load(options.kubeconfig), "podnet-migrate") as client:

@@ -106,6 +106,8 @@ def sort(items: Iterable[Object], namespace: str, texts: Mapping[str, str] | Non
     for item in made.items:
         _sort(made, item, namespace)
     made.multus += [found for name, text in (texts or {}).items() if (found := multus.find(name, text))]
+    if made.beside:
+        made.nads = {key: legacy.told(nad, names.PLUGINS) for key, nad in made.nads.items()}
     return made
 
 

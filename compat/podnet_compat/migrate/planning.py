@@ -162,8 +162,8 @@ def _counted(nad: Nad) -> list[str]:
     if not kinds or addressing.shared(nad):
         return []
     return [
-        f"spec.config.ipam: while Multus serves Pods of this network, too, {' and '.join(kinds)} goes on keeping its "
-        f"addresses: 'migrate apply' has the CNI plugins of the nodes attach it ({names.ATTACH_WITH}: {names.PLUGINS})"
+        f"spec.config.ipam: beside Multus {' and '.join(kinds)} goes on keeping its addresses, and the CNI plugins of "
+        f"the nodes attach it (podnet-compat --attach-with={names.PLUGINS}); natively podnet counts anew"
     ]
 
 

@@ -3,16 +3,15 @@
 Every step follows from what is there, and what it does once it need not do again: a run that was killed is finished by
 the next one. To podnet:
 
-1. ``share``   the CNI plugins attach the NADs whose addresses a store keeps, so that both sides use one store
-2. ``record``  the addresses of StatefulSets' Pods are noted
-3. ``label``   from here on new Pods are podnet's
-4. ``record``  again, for Pods that Multus made meanwhile
-5. ``restart`` if asked for: workloads whose Pods are still Multus' make them anew
+1. ``record``  the addresses of StatefulSets' Pods are noted
+2. ``label``   from here on new Pods are podnet's
+3. ``record``  again, for Pods that Multus made meanwhile
+4. ``restart`` if asked for: workloads whose Pods are still Multus' make them anew
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,14 +54,13 @@ def refusals(found: Inventory, namespace: str, *, decided: bool = False) -> list
     return said + multus.hindrances(found.multus, namespace)
 
 
-def share(found: Inventory, namespace: str) -> list[Step]:
-    """Step 1."""
-    wanted = [nad for nad in planning.used(found, namespace) if addressing.of(nad).dynamic]
-    return [_attach_with(nad, names.PLUGINS) for nad in wanted if not addressing.shared(nad)]
+def by_plugins(found: Inventory, namespace: str) -> list[Nad]:
+    """The NADs of ``namespace`` that the CNI plugins of the nodes have to attach, because they keep its addresses."""
+    return [nad for nad in planning.used(found, namespace) if addressing.shared(nad) and addressing.of(nad).dynamic]
 
 
 def record(found: Inventory, namespace: str) -> list[Step]:
-    """Steps 2 and 4."""
+    """Steps 1 and 3."""
     before = found.records.get(namespace)
     members = [pod for pod in found.pods if pod.namespace == namespace and pod.owner.startswith("StatefulSet/")]
     served = {pod.name: kept.of_status(pod.pod) for pod in members if pod.attached_by == names.MULTUS}
@@ -75,7 +73,7 @@ def record(found: Inventory, namespace: str) -> list[Step]:
 
 
 def label(found: Inventory, namespace: str, by: str) -> list[Step]:
-    """Step 3: ``by`` attaches the new Pods of ``namespace``."""
+    """Step 2: ``by`` attaches the new Pods of ``namespace``."""
     if found.moved(namespace) == (by == names.PODNET):
         return []
     value = names.PODNET if by == names.PODNET else None
@@ -84,7 +82,7 @@ def label(found: Inventory, namespace: str, by: str) -> list[Step]:
 
 
 def restart(found: Inventory, namespace: str, by: str) -> list[Step]:
-    """Step 5: workloads with Pods that the other side attached make them anew, in their own way."""
+    """Step 4: workloads with Pods that the other side attached make them anew, in their own way."""
     body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: by}}}}}
     waiting = [one for one in _workloads(found, namespace, by) if one.kind in _APPS]
     return [
@@ -105,28 +103,6 @@ def forget(found: Inventory, namespace: str) -> list[Step]:
         return []
     said = f"ConfigMap {namespace}/{kept.NAME}: the noted addresses are forgotten"
     return [Step(said, kept.Records.resource, namespace, kept.NAME, None)]
-
-
-def unshare(found: Inventory, going: Iterable[str]) -> list[Step]:
-    """For namespaces that go back: NADs are attached natively again once podnet attaches no Pod to them."""
-    spaces = {one.namespace for one in planning.concerned(found)} - set(going)
-    still = {nad.key for space in spaces if found.moved(space) for nad in planning.used(found, space)}
-    attached = {pod.namespace for pod in found.pods if pod.attached_by == names.PODNET}
-    still |= {nad.key for space in attached for nad in planning.used(found, space)}
-    asked = {nad.key: nad for space in going for nad in planning.used(found, space)}
-    return [
-        _attach_with(nad, None) for key, nad in sorted(asked.items()) if addressing.shared(nad) and key not in still
-    ]
-
-
-def _attach_with(nad: Nad, value: str | None) -> Step:
-    how = (
-        "the CNI plugins of the nodes attach it, which keep its addresses for Multus, too"
-        if value
-        else "natively again"
-    )
-    body = {"metadata": {"annotations": {names.ATTACH_WITH: value}}}
-    return Step(f"{nad.subject}: {how}", nad.resource, nad.metadata.namespace, nad.metadata.name, body)
 
 
 def _workloads(found: Inventory, namespace: str, by: str) -> list[Carried]:

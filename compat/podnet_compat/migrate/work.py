@@ -37,11 +37,10 @@ class MigrateError(PodnetError):
 @dataclass(frozen=True)
 class Options:
     """``dry_run``: the API server checks every write and keeps none. ``restart``: workloads make their Pods anew.
-    ``native``: NADs stay native, whoever keeps their addresses. ``decided``: what a plan asks is no hindrance."""
+    ``decided``: what a plan asks is no hindrance."""
 
     dry_run: bool = False
     restart: bool = False
-    native: bool = False
     decided: bool = False
 
 
@@ -75,9 +74,8 @@ class Work:
         return REFUSED if refused else DONE
 
     async def _move(self, found: Inventory, namespace: str) -> None:
-        shared = [] if self.options.native else steps.share(found, namespace)
-        await self._do(shared)
-        await self._mirrored(shared)
+        for nad in steps.by_plugins(found, namespace):
+            await self._await_plugins(nad)
         await self._do([*steps.record(found, namespace), *steps.label(found, namespace, names.PODNET)])
         found = await self.read(namespace)
         await self._do(steps.record(found, namespace) if not self.options.dry_run else [])
@@ -85,12 +83,10 @@ class Work:
 
     async def rollback(self, namespaces: Iterable[str]) -> int:
         """Gives ``namespaces`` back to Multus. Raises PodnetError."""
-        going = list(namespaces)
-        for namespace in going:
+        for namespace in namespaces:
             found = await self.read(namespace)
             await self._do([*steps.label(found, namespace, names.MULTUS), *steps.forget(found, namespace)])
             await self._made_anew(found, namespace, names.MULTUS)
-        await self._do(steps.unshare(await self.read(""), going))
         return DONE
 
     async def _made_anew(self, found: Inventory, namespace: str, by: str) -> None:
@@ -140,23 +136,21 @@ class Work:
         except NotFoundError:
             return
 
-    async def _mirrored(self, shared: Iterable[Step]) -> None:
-        """Wait until podnet-compat has made the networks that ``shared`` asks for."""
-        for step in [] if self.options.dry_run else shared:
-            await self._await_plugins(step)
-
-    async def _await_plugins(self, step: Step) -> None:
+    async def _await_plugins(self, nad: Nad) -> None:
+        """Wait until podnet-compat has made the network of ``nad`` as it is beside Multus."""
         for _ in range(_TRIES):
-            if await self._by_plugins(step):
+            if await self._by_plugins(nad):
                 return
             await asyncio.sleep(_PAUSE)
-        nad = await self.client.get(Nad, step.name, step.namespace)
-        said = nad.metadata.annotations.get(names.TRANSLATION, "nothing: does podnet-compat run?")
+        now = await self.client.get(Nad, nad.metadata.name, nad.metadata.namespace)
+        said = now.metadata.annotations.get(
+            names.TRANSLATION, f"nothing; does podnet-compat --attach-with={names.PLUGINS} run?"
+        )
         raise MigrateError(f"cannot have the CNI plugins attach {nad.subject}; it says: {said}")
 
-    async def _by_plugins(self, step: Step) -> bool:
+    async def _by_plugins(self, nad: Nad) -> bool:
         try:
-            network = await self.client.get(multinetwork.PodNetwork, names.network(step.namespace, step.name))
+            network = await self.client.get(multinetwork.PodNetwork, names.network(*nad.key))
             config = await self.client.get(kni.NetworkConfig, kni.config_name(network))
         except NotFoundError:
             return False
