@@ -328,6 +328,7 @@ def as_observed(interface: InterfaceRecord, observed: Observed) -> InterfaceReco
     """MAC and MTU are the kernel's; addresses, gateways and name servers too where plugins chose them. An address
     by DHCP is none of ours: it stands where those of SLAAC do, and the regular look at the Pod keeps it current."""
     link = msgspec.structs.replace(interface.link, mac=observed.mac, mtu=observed.mtu, device=observed.device)
+    interface = msgspec.structs.replace(interface, device_info=observed.device_info)
     if link.dhcp is not None:
         given = [str(a) for a in observed.addresses if str(a) not in link.addresses]
         gateways = [str(g) for g in observed.gateways] or interface.gateways

@@ -10,10 +10,8 @@ from typing import Any
 import msgspec
 
 from podnet_kni_server.details import Device, UserspaceDetail
+from podnet_kni_server.devinfo import VERSION as _VERSION
 from podnet_kni_server.records import InterfaceRecord, Record
-
-_VERSION = "1.1.0"
-"""Of the NPWG device information specification."""
 
 
 def devices(record: Record) -> list[Device]:

@@ -30,7 +30,7 @@ from podnet_api import names, program, reasons
 from podnet_api.errors import KubeError, PodnetError
 from podnet_api.kube import Client, Credentials
 
-from podnet_kni_server import asked, attach, extras, npwg, publish
+from podnet_kni_server import asked, attach, devinfo, extras, npwg, publish
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.check import Checker
 from podnet_kni_server.checkpoint import Store
@@ -137,7 +137,8 @@ class _Program:
         self._tasks = tasks
         given = Kubelet(args.pod_resources_socket)
         self._cni = cni_node.Node(args.host_root, args.cni_bin_dir, args.cni_conf_dir, args.cni_cache_dir, given)
-        kernel = KernelDatapath(lent=Ledger(args.run_dir / "devices"), allocation=given)
+        noted = Ledger(args.run_dir / "devices")
+        kernel = KernelDatapath(lent=noted, allocation=given, files=devinfo.Files(args.host_root))
         self._datapath = Composite(kernel, self._cni.plugins)
         self._objects = Objects(client, args.node_name)
         self._leases = Leases()

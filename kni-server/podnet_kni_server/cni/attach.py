@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from podnet_api import reasons
 
-from podnet_kni_server.cni import ask, devinfo, mend, routes, rows
+from podnet_kni_server import devinfo
+from podnet_kni_server.cni import ask, mend, routes, rows
 from podnet_kni_server.cni.devices import Devices
 from podnet_kni_server.cni.dhcp import Dhcp
 from podnet_kni_server.cni.errors import CniError, Code

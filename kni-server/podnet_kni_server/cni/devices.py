@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection
 
-from podnet_kni_server.cni import ask, devinfo
+from podnet_kni_server import devinfo
+from podnet_kni_server.cni import ask
 from podnet_kni_server.cni.cache import Entry
 from podnet_kni_server.cni.errors import RequestError
 from podnet_kni_server.cni.request import Request

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from podnet_api import names
 
-from podnet_kni_server.cni import config, default, devinfo, upkeep
+from podnet_kni_server import devinfo
+from podnet_kni_server.cni import config, default, upkeep
 from podnet_kni_server.cni.attach import Plugins
 from podnet_kni_server.cni.cache import Cache
 from podnet_kni_server.cni.devices import Devices

@@ -7,10 +7,11 @@ from typing import Protocol
 
 import msgspec
 
+from podnet_kni_server import devinfo
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.lent import Ledger
-from podnet_kni_server.datapath.model import Link
-from podnet_kni_server.details import SriovDetail
+from podnet_kni_server.datapath.model import Link, Observed
+from podnet_kni_server.details import HostDeviceDetail, SriovDetail
 
 
 class Allocation(Protocol):
@@ -47,4 +48,14 @@ async def _resolved(allocation: Allocation, lent: Ledger, link: Link) -> Link:
     if not given:
         text = f"the kubelet gave it none; its containers must ask for {detail.resource} in resources.limits"
         raise DatapathError(f"cannot attach Pod {detail.pod} to a device of {detail.resource}: {text}")
-    return dataclasses.replace(link, detail=msgspec.structs.replace(detail, devices=given))
+    return dataclasses.replace(link, detail=msgspec.structs.replace(detail, devices=sorted(given)))
+
+
+def told(files: devinfo.Files, lent: Ledger, link: Link, made: Observed) -> Observed:
+    """`made` with what is known of the device that the Pod was lent: by its plugin, or by its address."""
+    device = lent.get(link.host_name) if isinstance(link.detail, SriovDetail | HostDeviceDetail) else None
+    if device is None or not device.address:
+        return made
+    resource = link.detail.resource if isinstance(link.detail, SriovDetail) else ""
+    known = files.of_plugin(resource, device.address) if resource else ""
+    return dataclasses.replace(made, device_info=known or devinfo.of_address(device.address))

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
+from podnet_kni_server import devinfo
 from podnet_kni_server.datapath import (
     allocation,
     announce,
@@ -45,12 +46,19 @@ _ASK_SECONDS = 60.0
 
 class KernelDatapath:
     """See interface.Datapath. `node_netns`: path of a namespace that plays the node; None: where we are. `lent`:
-    where it is noted which devices Pods have. `allocation`: which devices the kubelet gave to Pods."""
+    where it is noted which devices Pods have. `allocation`: which devices the kubelet gave to Pods. `files`: what
+    device plugins wrote of them."""
 
     def __init__(
-        self, node_netns: str | None = None, *, lent: Ledger | None = None, allocation: Allocation | None = None
+        self,
+        node_netns: str | None = None,
+        *,
+        lent: Ledger | None = None,
+        allocation: Allocation | None = None,
+        files: devinfo.Files | None = None,
     ) -> None:
         self._lent = lent or Ledger()
+        self._files = files or devinfo.Files("/")
         self._allocation = allocation or NoAllocation()
         self._worker = Worker(node_netns)
         # A thread apart: closing a packet socket waits for a grace period of the kernel, some 20 ms.
@@ -73,7 +81,9 @@ class KernelDatapath:
         links = await allocation.resolved(self._allocation, self._lent, links)
         made = await self._worker.call(self._attach, netns_path, links)
         asyncio.get_running_loop().call_later(announce.DELAY, self._herald.post, self._announce, netns_path, links)
-        return made
+        if all(link.host_name == "" or link.kind == "veth" for link in links):
+            return made
+        return [allocation.told(self._files, self._lent, *pair) for pair in zip(links, made, strict=True)]
 
     def _announce(self, netns_path: str, links: Sequence[Link]) -> None:
         with contextlib.suppress(DatapathError, OSError), self._herald.pod(netns_path) as pod:

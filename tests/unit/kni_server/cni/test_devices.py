@@ -1,17 +1,20 @@
 """Devices that the kubelet gave to a Pod: which entry gets which, and what the Pod's tools learn of it."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
-from podnet_kni_server.cni import devinfo
+from podnet_kni_server import devinfo
 from podnet_kni_server.cni.cache import Entry
 from podnet_kni_server.cni.devices import Devices
 from podnet_kni_server.cni.errors import RequestError
 from podnet_kni_server.cni.request import DEVICE_INFO, supplied
+from podnet_kni_server.datapath import allocation
 from podnet_kni_server.datapath.errors import DatapathError
-from podnet_kni_server.datapath.model import Link
-from podnet_kni_server.details import CniDetail
+from podnet_kni_server.datapath.lent import Ledger, Lent
+from podnet_kni_server.datapath.model import Link, Observed
+from podnet_kni_server.details import CniDetail, SriovDetail
 
 INFO = {"type": "pci", "version": "1.1.0", "pci": {"pci-address": "0000:01:00.2"}}
 
@@ -115,3 +118,23 @@ def test_what_is_no_device_information_is_passed_over(tmp_path: Path, text: str)
     path.parent.mkdir(parents=True)
     path.write_bytes(text.encode("latin-1"))
     assert devinfo.Files(str(tmp_path)).read("x") == ""
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_virtual_function_of_ours_is_told_by_its_plugin_or_its_address(tmp_path: Path, written: bool) -> None:
+    """KubeVirt reads the address there."""
+    files, lent, address = devinfo.Files(str(tmp_path)), Ledger(tmp_path / "lent"), "0000:01:00.2"
+    detail = SriovDetail(pod="ns/p", resource="intel/vf")
+    link = Link(kind="sriov", name="net1", host_name="pnvx", master="", mac="", mtu=0, detail=detail)
+    made = Observed("net1", "", 1500, True)
+    assert allocation.told(files, lent, link, made) == made
+    lent.write(Lent(token="pnvx", pod="ns/p", inside="net1", inside_index=5, address=address))
+    path = tmp_path / devinfo.DIRECTORY / "dp" / "intel-vf-0000:01:00.2-device.json"
+    path.parent.mkdir(parents=True)
+    if written:
+        path.write_text(json.dumps({**INFO, "rdma-device": "mlx5_2"}))
+    told = json.loads(allocation.told(files, lent, link, made).device_info)
+    assert told["pci"] == {"pci-address": address}
+    assert ("rdma-device" in told) is written
+    software = dataclasses.replace(link, kind="veth", detail=None)
+    assert allocation.told(files, lent, software, made) == made

@@ -18,6 +18,13 @@ log = logging.getLogger(__name__)
 DIRECTORY = "run/k8s.cni.cncf.io/devinfo"
 """Below the node's root. Everybody else calls it /var/run/..., a link that leads out of a root seen from elsewhere."""
 LIMIT = 65536
+VERSION = "1.1.0"
+"""Of the specification."""
+
+
+def of_address(address: str) -> str:
+    """What can be said of a device by its address on the bus alone."""
+    return msgspec.json.encode({"type": "pci", "version": VERSION, "pci": {"pci-address": address}}).decode()
 
 
 class Files:
@@ -32,7 +39,7 @@ class Files:
 
     def hand_on(self, resource: str, device: str, name: str) -> None:
         """Copy what the device plugin wrote of a device to the file `name`. Without it the plugin may write one."""
-        text = _read(self._directory / "dp" / f"{_flat(resource)}-{_flat(device)}-device.json")
+        text = self.of_plugin(resource, device)
         target = self._directory / "cni" / _flat(name)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +51,10 @@ class Files:
                 os.replace(temporary, target)
         except OSError as error:
             log.warning("cannot hand on what is known of device %s of %s: %s", device, resource, error)
+
+    def of_plugin(self, resource: str, device: str) -> str:
+        """What the device plugin wrote of a device, as JSON; empty: nothing."""
+        return _read(self._directory / "dp" / f"{_flat(resource)}-{_flat(device)}-device.json")
 
     def read(self, name: str) -> str:
         """The device information in file `name` as JSON; empty: none."""
