@@ -58,7 +58,7 @@ class State:
         self._resolved: dict[tuple[str, str, bool], Resolution] = {}
         self._by_ref: defaultdict[Ref, set[str]] = defaultdict(set)
         self._kept: defaultdict[tuple[str, kni.Member], Counter[int]] = defaultdict(Counter)
-        self.snapshot = Snapshot(self, self._places, self._stocks, self._nodes, self._index)
+        self.snapshot = Snapshot(self, self._places, self._stocks, self._nodes, self._index, self._name_of)
 
     def pod_network(self, name: str) -> multinetwork.PodNetwork | None:
         """demand.Objects."""
@@ -265,6 +265,10 @@ class State:
             for need in wanted.needs if wanted else ():
                 self._stocks[need.config].add(uid, node, need)
         self._changed()
+
+    def _name_of(self, uid: str) -> str:
+        meta = self._pods[uid].pod.metadata
+        return f"{meta.namespace}/{meta.name}"
 
     def _unbook(self, uid: str, tracked: Tracked) -> None:
         for need in tracked.booked.needs if tracked.booked else ():

@@ -6,7 +6,7 @@ Pure. The words stay the same while the situation does: no counts that move, nam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from podnet_api.meta import Model
@@ -55,12 +55,27 @@ def _why(resolution: Resolution, verdict: Verdict, snapshot: Snapshot) -> tuple[
     counts = Counter(why for why in refusals.REASONS for node in full if full[node] is why)
     refusal = counts.most_common(1)[0][0]
     parts = [f"{why.text}: {_list(n for n, w in full.items() if w is why)}" for why in counts]
-    details = "; ".join(text for need in resolution.demand.needs if (text := _stock(need, snapshot)))
+    texts = [text for need in resolution.demand.needs for text in (*_holders(need, snapshot), _stock(need, snapshot))]
+    details = "; ".join(text for text in texts if text)
     return refusal, "no node with the networks has room for the Pod: " + "; ".join(parts) + _brackets(details)
 
 
 def _brackets(text: str) -> str:
     return f" ({text})" if text else ""
+
+
+def _holders(need: Need, snapshot: Snapshot) -> Iterator[str]:
+    """Who has the addresses that the Pod asks for by number."""
+    stock = snapshot.stocks.get(need.config)
+    for address in need.static if stock else ():
+        assert stock is not None
+        block = stock.pool.claim_of(address) if stock.pool else None
+        for pod, node in sorted((snapshot.name_of(uid), node) for uid, node in stock.static.get(address, ())):
+            yield f"Pod {pod} on {node} has {address}"
+        if block in stock.kept:
+            yield f"{address} is kept for a Pod of a StatefulSet"
+        elif block in stock.blocks and address not in stock.static:
+            yield f"{address} belongs to {stock.blocks[block]}"
 
 
 def _stock(need: Need, snapshot: Snapshot) -> str:

@@ -6,7 +6,7 @@ functions never wait: copying 5,000 nodes for each call would cost more than the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from podnet_api import kni
@@ -51,6 +51,8 @@ class Snapshot:
     stocks: Mapping[str, Stock]
     nodes: Mapping[str, kni.NodeNetwork]
     index: Index
+    name_of: Callable[[str], str] = str
+    """From the uid of a bound Pod to its ``namespace/name``."""
 
     def on(self, network: str) -> Entries:
         """The nodes that know ``network``, ready or not."""

@@ -170,3 +170,15 @@ def test_the_scores_on_the_page_are_those_that_kube_scheduler_is_told(cluster: C
     told = json.loads(cluster.extender.prioritize(request("new", ["blue"], list(scores))))
     lowest = min(scores.values())
     assert {one["Host"]: one["Score"] for one in told} == {n: s - lowest for n, s in scores.items() if s > lowest}
+
+
+def test_who_has_a_static_address(cluster: Cluster) -> None:
+    cluster.attachment("eleven", "pool", addresses=["10.0.0.11"])
+    wanted = [{"podNetworkAttachmentName": "eleven"}]
+    cluster.block("pool", "10.0.0.11/32", "podnet-worker")
+    assert "10.0.0.11 belongs to podnet-worker" in told(cluster, wanted, ["podnet-worker2"]).message
+    cluster.pod("holder", wanted, node="podnet-worker")
+    said = told(cluster, wanted)
+    assert said.reason == reasons.NO_ADDRESSES_LEFT
+    assert "static address in use by another Pod" in said.message
+    assert f"Pod {NAMESPACE}/holder on podnet-worker has 10.0.0.11" in said.message
