@@ -16,9 +16,11 @@ DECIDED = "multinetwork.x-k8s.io/network-config"
 
 def item(version: str, kind: str, name: str, spec: Any = None, namespace: str = "", **rest: Any) -> Object:
     """An object; ``rest``: further top-level keys, and labels and annotations."""
-    meta = {key: rest.pop(key) for key in ("labels", "annotations") if key in rest}
-    named = {"name": name, **({"namespace": namespace} if namespace else {}), **meta}
-    return {"apiVersion": version, "kind": kind, "metadata": named, **({} if spec is None else {"spec": spec}), **rest}
+    meta: Object = {"name": name} | ({"namespace": namespace} if namespace else {})
+    given = {key: rest.pop(key, None) for key in ("labels", "annotations")}
+    meta |= {key: value for key, value in given.items() if value}
+    made: Object = {"apiVersion": version, "kind": kind, "metadata": meta, **rest}
+    return made if spec is None else {**made, "spec": spec}
 
 
 def pod(annotations: dict[str, Any], namespace: str = "a", **spec: Any) -> Object:
