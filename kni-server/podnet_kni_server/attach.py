@@ -342,7 +342,6 @@ def as_observed(interface: InterfaceRecord, observed: Observed) -> InterfaceReco
         nameservers=list(observed.nameservers) or interface.nameservers,
         search=list(observed.search) or interface.search,
         rows=None if observed.rows is None else list(observed.rows),
-        device_info=observed.device_info,
         dns_options=list(observed.dns_options) or interface.dns_options,
     )
 
