@@ -103,7 +103,7 @@ def hindrances(configs: Iterable[Config], namespace: str) -> list[str]:
     """Why ``namespace`` cannot be moved while Multus runs with ``configs``."""
     return [
         f"{config.name}: defaultNetworks: Multus goes on attaching {', '.join(found.default_networks)} to the Pods of "
-        f"{namespace}: put {namespace} into systemNamespaces, which ends that, and name the networks in the Pods"
+        f"{namespace}: put {namespace} into systemNamespaces of Multus, which ends that"
         for config in configs
         if (found := settings(config)).default_networks and namespace not in found.system_namespaces
     ]
@@ -131,9 +131,9 @@ def _isolation(found: Settings) -> list[str]:
 def _default_networks(found: Settings) -> list[str]:
     if not found.default_networks:
         return []
-    outside = ", ".join(sorted(found.system_namespaces)) or "none"
+    system = ",".join(sorted(found.system_namespaces))
     return [
-        f"defaultNetworks: {', '.join(found.default_networks)}: Multus attaches them to every Pod outside of "
-        f"systemNamespaces ({outside}); podnet attaches what a Pod names, or its namespace by the label "
-        "multinetwork.x-k8s.io/default-networks: name them there; first put it into systemNamespaces"
+        f"defaultNetworks: start podnet-compat with --default-networks={','.join(found.default_networks)} "
+        f"--system-namespaces={system}; before a namespace moves, put it into systemNamespaces of Multus, which ends "
+        "that Multus attaches them there"
     ]
