@@ -20,6 +20,7 @@ kni.multinetwork.x-k8s.io     ipblocks                        get list watch cre
 admissionregistration.k8s.io  mutating- and validatingwebhookconfigurations  list watch; patch of
                               compat.multinetwork.x-k8s.io
 (core), own namespace         secrets                         create; get patch of podnet-compat-certs
+(--systems)                   the kinds of each system        get list
 nonResourceURLs               /apis/k8s.cni.cncf.io/v1        get (system:discovery has it)
 """
 
@@ -34,14 +35,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from podnet_api import admission, program
+from podnet_api.errors import PodnetError
 from podnet_api.kube import Client, Credentials
 
-from podnet_compat import annotation, cli, collector, names, reservations_live
+from podnet_compat import annotation, cli, collector, names, reservations_live, systems
+from podnet_compat.foreign.webhook import Foreign, chosen
 from podnet_compat.maker import Maker
 from podnet_compat.migrate import command
 from podnet_compat.mirror import Mirror
 from podnet_compat.pod import Policy
 from podnet_compat.store import Store
+from podnet_compat.systems.danm.keys import LEGACY_NAMES
 from podnet_compat.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -98,7 +102,34 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="have Pods ask for the devices that their NADs name (resourceName), as network-resources-injector does",
     )
+    parser.add_argument(
+        "--attach-with",
+        choices=[names.NATIVE, names.PLUGINS],
+        default=names.NATIVE,
+        help="NADs that do not say it by annotation; plugins: beside Multus, so that both sides have one wire and one "
+        "store of addresses",
+    )
+    parser.add_argument(
+        "--systems",
+        default="",
+        help="other systems whose Pods are translated as they are made, e.g. danm,genie,knitter; the webhook must be "
+        "asked about them, too: component compat-systems of the manifests",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SYSTEM.NAME=VALUE",
+        help=f"what no object says of another system, e.g. {LEGACY_NAMES}=legacy",
+    )
     return parser
+
+
+def settings(given: Sequence[str]) -> dict[str, str]:
+    """What ``--set`` says of other systems, each ``<system>.<name>=<value>``. Raises PodnetError."""
+    if broken := [one for one in given if "=" not in one]:
+        raise PodnetError(f"cannot read --set {broken[0]}: want <system>.<name>=<value>, e.g. {LEGACY_NAMES}=legacy")
+    return dict(one.split("=", 1) for one in given)
 
 
 async def _run(options: argparse.Namespace) -> None:
@@ -122,7 +153,7 @@ def _listed(text: str) -> frozenset[str]:
 
 
 async def _work(client: Client, options: argparse.Namespace) -> None:
-    store = Store(client)
+    store = Store(client, options.attach_with)
     reserved = reservations_live.Live(store)
     maker = Maker(store, reserved)
     webhook = Webhook(store, maker, policy(options))
@@ -131,6 +162,8 @@ async def _work(client: Client, options: argparse.Namespace) -> None:
         "/take-pods": webhook.take_pod,
         "/validate-nads": webhook.validate_nad,
     }
+    if foreign := chosen(options.systems, systems.SYSTEMS):
+        handlers["/mutate-foreign-pods"] = Foreign(store, foreign, settings(options.set)).mutate_pod
     mirror = Mirror(store, maker)
     async with asyncio.TaskGroup() as group:
         group.create_task(store.run())

@@ -105,9 +105,8 @@ def _source(item: Object, namespace: str, cluster: set[tuple[str, str]]) -> Sour
 def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, ...], outcome: Outcome) -> None:
     pod = workloads.pod(item, namespace)
     if pod is not None:
-        system = next((system for system in systems if system.has(pod, objects)), None)
-        made = _pod(pod, objects, system) if system else Made()
-        outcome.add(pod, base.merge(made, Made(warnings=_unheard(pod, system, systems))))
+        made = translate_pod(pod, objects, systems)
+        outcome.add(pod, made)
         if made.listed:
             outcome.changed.append(workloads.annotated(item, listing(made)))
         else:
@@ -121,6 +120,14 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
         outcome.rest.append(item)
 
 
+def translate_pod(pod: Source, objects: Objects, systems: tuple[System, ...]) -> Made:
+    """What the first of ``systems`` that claims ``pod`` makes of it; without one nothing but warnings. Raises
+    InvalidError with every fault."""
+    system = next((system for system in systems if system.has(pod, objects)), None)
+    made = _pod(pod, objects, system) if system else Made()
+    return base.merge(made, Made(warnings=_unheard(pod, system, systems)))
+
+
 def kinds(origin: Source, objects: Objects, systems: Iterable[System]) -> list[Kind]:
     """What translates ``origin``, an object that is no Pod."""
     found = [k for system in systems for k in system.kinds if (k.group, k.kind) == (origin.group, origin.kind)]
@@ -131,8 +138,10 @@ def _pod(pod: Source, objects: Objects, system: System) -> Made:
     """What ``system`` makes of ``pod``; nothing, with a warning, where the Pod cannot have networks."""
     spec = pod.body.get("spec")
     present = [key for key in system.keys if key in pod.annotations]
-    if isinstance(spec, dict) and spec.get("hostNetwork") is True:
-        why = "has no effect: the Pod has the node's own interfaces"
+    on_host = isinstance(spec, dict) and spec.get("hostNetwork") is True
+    if on_host or names.MIRROR_POD in pod.annotations:
+        reason = "the Pod has the node's own interfaces" if on_host else "a static Pod cannot be changed"
+        why = f"has no effect: {reason}"
         return Made(warnings=tuple(f"metadata.annotations[{key}]: {why}" for key in present))
     if system.pods is None:
         why = f"belongs to {system.name} and is not translated: {system.recognised}"

@@ -1,0 +1,170 @@
+"""Pods of other systems at admission, against an API server in memory; the manifests that have us asked about them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from podnet_api import names as api_names
+from podnet_api import networks
+from podnet_api.admission import Allow, Deny, Request
+from podnet_api.errors import PodnetError
+from podnet_compat import main, systems
+from podnet_compat import store as stores
+from podnet_compat.foreign.reading import ROUNDS, Known, Reading
+from podnet_compat.foreign.webhook import Foreign, chosen
+from podnet_compat.maker import HeldError
+from podnet_compat.systems.base import Objects
+from podnet_hack import paths
+
+Item = dict[str, Any]
+ROOT = "/apis/danm.io/v1/namespaces/a/danmnets"
+KEY = "danm.io/interfaces"
+LIST = api_names.NETWORKS_ANNOTATION
+
+
+def ask(entries: Any, others: dict[str, str] | None = None, *, key: str = KEY, dry_run: bool = False) -> Request:
+    text = entries if isinstance(entries, str) else json.dumps(entries)
+    item = {"metadata": {"generateName": "web-", "annotations": {key: text, **(others or {})}}, "spec": {}}
+    return Request("1", "CREATE", "me", "a", "web-", item, None, dry_run)
+
+
+def put(api: Any, name: str, **options: Any) -> None:
+    spec = {"NetworkID": name, "Options": {"host_device": "ens4", "cidr": "10.0.0.0/24", **options}}
+    api.put(f"{ROOT}/{name}", metadata={"name": name, "namespace": "a"}, spec=spec)
+
+
+@pytest.fixture
+def hook(api: Any, store: stores.Store) -> Foreign:
+    put(api, "n")
+    return Foreign(store, chosen("danm, genie, knitter", systems.SYSTEMS), {})
+
+
+def listed(answer: Allow | Deny) -> list[tuple[str, str, str]]:
+    assert isinstance(answer, Allow), answer
+    [step] = answer.patch
+    assert step["path"] == "/metadata/annotations/multinetwork.x-k8s.io~1networks"
+    found = networks.parse(step["value"])
+    return [(n.pod_network_name, n.pod_network_attachment_name, n.interface_name) for n in found]
+
+
+async def test_a_pod_gets_its_list_and_what_that_needs(api: Any, hook: Foreign) -> None:
+    assert listed(await hook.mutate_pod(ask([{"network": "n", "ip": "dynamic"}]))) == [("a.n", "", "eth0")]
+    assert api.names("podnetworks") == ["a.n"]
+    assert api.names("networkconfigs") == ["a.n"]
+    # a second Pod finds them, and writes nothing
+    before = len(api.requests)
+    assert listed(await hook.mutate_pod(ask([{"network": "n", "ip": "dynamic"}])))
+    assert len(api.requests) == before
+
+
+async def test_replicas_share_an_attachment(api: Any, hook: Foreign) -> None:
+    entries = [{"network": "n", "ip": "dynamic"}, {"network": "n", "ip": "10.0.0.9"}]
+    first, second = [listed(await hook.mutate_pod(ask(entries))) for _ in range(2)]
+    assert first == second
+    assert api.names("podnetworkattachments") == [first[1][1]]
+    assert api.names("podnetworks") == ["a.n", "a.n-2"]
+
+
+async def test_plugins_of_genie(api: Any, hook: Foreign) -> None:
+    assert listed(await hook.mutate_pod(ask("weave,flannel", key="cni"))) == [
+        ("weave", "", "eth0"),
+        ("flannel", "", "eth1"),
+    ]
+    assert api.names("networkconfigs") == ["flannel", "weave"]
+
+
+async def test_a_dry_run_makes_nothing(api: Any, hook: Foreign) -> None:
+    assert listed(await hook.mutate_pod(ask([{"network": "n", "ip": "10.0.0.9"}], dry_run=True)))
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ([{"network": "gone"}], "the requested network gone of type DanmNet in namespace a does not exist"),
+        ([{"network": "n", "clusterNetwork": "n"}], "invalid number of network references:2"),
+    ],
+)
+async def test_the_reason_why_not(hook: Foreign, entries: Any, words: str) -> None:
+    answer = await hook.mutate_pod(ask(entries))
+    assert isinstance(answer, Deny)
+    assert words in answer.message
+    assert answer.faults[0].path == f"metadata.annotations[{KEY}][0]"
+
+
+async def test_a_list_that_is_there_stays(api: Any, hook: Foreign) -> None:
+    answer = await hook.mutate_pod(ask([{"network": "n"}], {LIST: '[{"podNetworkName":"default"}]'}))
+    assert answer == Allow()
+    assert api.requests == []
+
+
+async def test_pods_of_others_are_left_alone_with_a_word(hook: Foreign) -> None:
+    answer = await hook.mutate_pod(ask("weave", {"k8s.v1.cni.cncf.io/networks": "x"}, key="cni"))
+    assert isinstance(answer, Allow)
+    assert answer.patch == []
+    assert "metadata.annotations[cni]: has no effect" in answer.warnings[0]
+
+
+async def test_an_edit_of_a_network_is_told(api: Any, hook: Foreign) -> None:
+    await hook.mutate_pod(ask([{"network": "n", "ip": "dynamic"}]))
+    put(api, "n", cidr="10.5.0.0/24")
+    answer = await hook.mutate_pod(ask([{"network": "n", "ip": "dynamic"}]))
+    assert isinstance(answer, Allow)
+    assert "NetworkConfig a.n is of an older DanmNet a/n: delete it for the change to be seen" in answer.warnings
+
+
+async def test_a_network_of_the_same_name_from_elsewhere_is_in_the_way(api: Any, hook: Foreign) -> None:
+    api.put("/apis/danm.io/v1/namespaces/a/tenantnetworks/n", metadata={"name": "n", "namespace": "a"},
+            spec={"NetworkID": "n", "Options": {"host_device": "ens4", "cidr": "10.0.0.0/24"}})  # fmt: skip
+    await hook.mutate_pod(ask([{"network": "n", "ip": "dynamic"}]))
+    with pytest.raises(HeldError, match="was made from DanmNet a/n; rename one of them"):
+        await hook.mutate_pod(ask([{"tenantNetwork": "n", "ip": "dynamic"}]))
+
+
+async def test_what_the_administrator_made_is_not_touched(api: Any, store: stores.Store, hook: Foreign) -> None:
+    spec = {"provider": "multinetwork.x-k8s.io/kni"}
+    api.put("/apis/multinetwork.x-k8s.io/v1alpha1/podnetworks/a.n", metadata={"name": "a.n"}, spec=spec)
+    assert listed(await hook.mutate_pod(ask([{"network": "n", "ip": "dynamic"}])))
+    assert api.objects["/apis/multinetwork.x-k8s.io/v1alpha1/podnetworks/a.n"]["spec"] == spec
+
+
+async def test_objects_that_lead_to_ever_more_end(store: stores.Store) -> None:
+    def work(objects: Objects) -> None:
+        for number in range(2 * ROUNDS):
+            if objects.get("danm.io", "DanmNet", f"n{number}", "a") is None and not _known(objects, number):
+                return
+
+    def _known(objects: Objects, number: int) -> bool:
+        return isinstance(objects, Known) and ("danm.io", "DanmNet", "a", f"n{number}") not in objects.wanted
+
+    with pytest.raises(PodnetError, match="lead to ever more"):
+        await Reading(store, systems.SYSTEMS).run(work, Known({}))
+
+
+def test_systems_and_settings_by_name() -> None:
+    assert [system.name for system in chosen("genie,danm,genie", systems.SYSTEMS)] == ["genie", "danm"]
+    assert chosen("", systems.SYSTEMS) == ()
+    with pytest.raises(PodnetError, match="cannot translate Pods of unknown: known are"):
+        chosen("unknown", systems.SYSTEMS)
+    assert main.settings(["danm.namingScheme=legacy", "x.y=a=b"]) == {"danm.namingScheme": "legacy", "x.y": "a=b"}
+    with pytest.raises(PodnetError, match="cannot read --set legacy"):
+        main.settings(["legacy"])
+
+
+COMPONENT = paths.CHECKOUT / "hack/manifests/components/compat-systems"
+
+
+def test_the_component_covers_what_its_systems_need() -> None:
+    deployment, webhooks = yaml.safe_load((COMPONENT / "kustomization.yaml").read_text())["patches"]
+    [flag] = yaml.safe_load(deployment["patch"])
+    named = chosen(flag["value"].removeprefix("--systems="), systems.SYSTEMS)
+    [webhook] = yaml.safe_load(webhooks["patch"])
+    condition = webhook["value"]["matchConditions"][0]["expression"]
+    assert all(f"'{key}'" in condition for system in named for key in system.keys)
+    role = next(iter(yaml.safe_load_all((COMPONENT / "rbac.yaml").read_text())))
+    granted = {(group, plural) for rule in role["rules"] for group in rule["apiGroups"] for plural in rule["resources"]}
+    needed = {(kind.group, kind.plural) for system in named for kind in system.kinds if kind.plural}
+    assert granted == needed
