@@ -4,14 +4,15 @@ One row for each interface in the Pod, addresses by the index of their interface
 address without an index belongs to the last of them, as tools know it. No interface: no row.
 """
 
-from podnet_kni_server.cni.result import Dns, Ip, Result
+from podnet_kni_server.cni.result import Dns, Ip, Result, Route
+from podnet_kni_server.datapath.model import Address
 from podnet_kni_server.details import NpwgRow
 
 
 def rows(made: Result) -> tuple[NpwgRow, ...]:
     """The rows of `made`, in the order of its interfaces."""
     inside = made.inside()
-    gateways = [str(route.gateway) for route in made.routes if not route.destination.prefixlen and route.gateway]
+    gateways = [str(gateway) for route in made.routes if (gateway := _default_gateway(made, route)) is not None]
     return tuple(
         NpwgRow(
             interface=link.name,
@@ -23,6 +24,14 @@ def rows(made: Result) -> tuple[NpwgRow, ...]:
         )
         for place, (index, link) in enumerate(inside)
     )
+
+
+def _default_gateway(made: Result, route: Route) -> Address | None:
+    """Where a default route leads. One without a gateway takes that of an address (CNI 1.1.0, section 5)."""
+    if route.destination.prefixlen:
+        return None
+    given = (ip.gateway for ip in made.ips if ip.address.version == route.destination.version)
+    return route.gateway or next((gateway for gateway in given if gateway is not None), None)
 
 
 def _is_of(ip: Ip, index: int, *, last: bool) -> bool:

@@ -69,6 +69,16 @@ def test_one_row_for_each_interface_of_a_result() -> None:
     )
 
 
+def test_a_default_route_without_gateway_leads_to_that_of_its_address() -> None:
+    """host-local's routes often have none; Multus writes "<nil>" then."""
+    made = _made(
+        interfaces=[_inside("net1", mac="02:00:00:00:00:01")],
+        ips=[{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}, {"address": "fd00::5/64"}],
+        routes=[{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
+    )
+    assert made[0].gateway == ["10.1.0.1"]
+
+
 def test_a_result_without_interfaces_is_a_row_with_a_name_alone() -> None:
     """istio-cni: Multus says nothing at all of it."""
     assert _status(_record(_made())) == [{"name": "ns/net", "dns": {}}]
