@@ -74,6 +74,21 @@ def test_a_network_takes_the_place_of_the_default_one(shimmed: Space) -> None:
     assert "via 10.132.0.1 dev eth0" in shimmed.world.inside("own", "ip", "route", "show", "default")
 
 
+def test_a_legacy_default_network(shimmed: Space) -> None:
+    """v1.multus-cni.io/default-network, through the webhooks of compat and of the API."""
+    worker = shimmed.world.workers()[0]
+    ipam = {"type": "host-local", "subnet": "10.138.0.0/24"}
+    config = {"type": "bridge", "bridge": "parprim", "isGateway": True, "ipMasq": True, "ipam": ipam}
+    nad = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition", "metadata": {"name": "first"}}
+    pod = _pod("legacy", worker)
+    pod["metadata"]["annotations"] = {"v1.multus-cni.io/default-network": f"{shimmed.namespace}/first"}
+    shimmed.make({**nad, "spec": {"config": json.dumps(config)}}, pod)
+    shimmed.wait_ready("legacy")
+    assert _ip(shimmed, "legacy").startswith("10.138.0.")
+    assert set(shimmed.world.interfaces("legacy")) - {"lo"} == {"eth0"}
+    shimmed.world.kubectl("delete", "pod", "legacy", timeout=60)
+
+
 def test_without_the_server_the_cluster_has_its_own_configuration_back(shimmed: Space) -> None:
     """Stopped as an operator does: ours is withdrawn, Pods of both hooks start and stop, and it comes back."""
     worker = shimmed.world.workers()[0]
