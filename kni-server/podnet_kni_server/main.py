@@ -30,7 +30,7 @@ from podnet_api import names, program, reasons
 from podnet_api.errors import KubeError, PodnetError
 from podnet_api.kube import Client, Credentials
 
-from podnet_kni_server import asked, attach, devinfo, extras, npwg, publish
+from podnet_kni_server import asked, attach, devinfo, extras, npwg, publish, without_nri
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.check import Checker
 from podnet_kni_server.checkpoint import Store
@@ -78,6 +78,10 @@ def main() -> None:
         return
     if not args.node_name:
         sys.exit("cannot start: --node-name (or $NODE_NAME) is not set")
+    if not (args.nri_socket or args.cni_shim):
+        sys.exit(
+            "cannot start: without NRI (--nri-socket is empty) only the CNI shim could attach Pods: add --cni-shim"
+        )
     program.run(_serve(args), args.log_level)
 
 
@@ -85,7 +89,11 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="podnet-kni-server", description="Attaches the Pods of one node.")
     parser.add_argument("--node-name", default=os.environ.get("NODE_NAME", ""), help="name of the Node ($NODE_NAME)")
     parser.add_argument("--run-dir", type=Path, default=Path("/run/kni"), help="socket, checkpoints, status files")
-    parser.add_argument("--nri-socket", default="/run/nri/nri.sock", help="the container runtime's NRI socket")
+    parser.add_argument(
+        "--nri-socket",
+        default="/run/nri/nri.sock",
+        help="the container runtime's NRI socket; empty: it has no NRI, and the CNI shim is the only hook (--cni-shim)",
+    )
     parser.add_argument("--host-root", default="/", help="the node's root directory; CNI plugins see it as theirs")
     parser.add_argument("--cni-bin-dir", default="/opt/cni/bin", help="the node's CNI plugins; several with a colon")
     parser.add_argument("--cni-conf-dir", default="/etc/cni/net.d", help="the node's CNI configurations")
@@ -181,7 +189,7 @@ class _Program:
         self._running = Running(self._core, plugger, self._pod, self._publisher, self._events)
         resolver = Resolver(self._publisher.directory, self._pod, Path(args.host_root), self._events)
         self._hook = Hook(self._core, self._publisher, self._running.now, self._running.lost, resolver.mount)
-        self._running.sandboxes = lambda: self._hook.sandboxes
+        self._running.sandboxes = self._alive
         self._checker = Checker(
             self._core,
             self._datapath,
@@ -242,14 +250,36 @@ class _Program:
         if self._args.check_interval > 0:
             self._tasks.create_task(self._checker.run(), name="check")
         self._tasks.create_task(self._blocks.run(), name="blocks")
-        self._tasks.create_task(
-            plugin.run(self._args.nri_socket, self._hook, identity=_IDENTITY, report=self._reported),
-            name="runtime hook",
-        )
+        if self._args.nri_socket:
+            runtime = plugin.run(self._args.nri_socket, self._hook, identity=_IDENTITY, report=self._reported)
+            self._tasks.create_task(runtime, name="runtime hook")
+        else:
+            self._tasks.create_task(self._without_nri(), name="without NRI")
+
+    async def _without_nri(self) -> None:
+        """No runtime tells what lives: those are that were attached whole and have their namespace."""
+        alive = without_nri.alive(self._core.records())
+        await self._core.reconcile([without_nri.sandbox(record, {}) for record in alive])
+        self._publisher.tidy({record.sandbox for record in self._core.records()})
+        self._hook.synchronized.set()
+        self._reported(plugin.State(connected=True, synchronized=True, reason=""))
+
+    def _alive(self) -> Mapping[str, Sandbox]:
+        """The sandboxes that live, by id."""
+        if self._args.nri_socket:
+            return self._hook.sandboxes
+        return without_nri.sandboxes(self._core.records(), self._annotations)
 
     def _second_hook(self) -> SecondHook:
         directory = self._cni.configurations
-        calls = RuntimeCalls(self._core, self._cni.executor, directory, self._annotations, lambda: self._not_ready)
+        calls = RuntimeCalls(
+            self._core,
+            self._cni.executor,
+            directory,
+            self._annotations,
+            lambda: self._not_ready,
+            alone=not self._args.nri_socket,
+        )
         remaker = Remaker(
             lambda: self._hook.sandboxes, lambda one: self._core.record(one) is not None, self._pod, self._events
         )

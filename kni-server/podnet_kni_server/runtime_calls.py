@@ -17,7 +17,7 @@ import msgspec
 from podnet_api import networks
 from podnet_api.errors import PodnetError
 
-from podnet_kni_server import asked
+from podnet_kni_server import asked, without_nri
 from podnet_kni_server.attach import Core
 from podnet_kni_server.cni import config, default, result
 from podnet_kni_server.cni.errors import CniError, Code
@@ -61,7 +61,7 @@ class Call(msgspec.Struct, frozen=True, rename="camel"):
 
 class RuntimeCalls:
     """Answers calls. ``configurations``: directory of the node's CNI configurations; ``why_not_ready`` is ``""``
-    when Pods can be attached."""
+    when Pods can be attached; ``alone``: there is no NRI by which containers could be given devices."""
 
     def __init__(
         self,
@@ -70,12 +70,15 @@ class RuntimeCalls:
         configurations: Path,
         annotations: Annotations,
         why_not_ready: Callable[[], str],
+        *,
+        alone: bool = False,
     ) -> None:
         self._core = core
         self._executor = executor
         self._configurations = configurations
         self._annotations = annotations
         self._why_not_ready = why_not_ready
+        self._alone = alone
 
     async def answer(self, call: Call) -> dict[str, object] | None:
         """Carry a call out; the result of an ADD. Raises PodnetError."""
@@ -95,9 +98,16 @@ class RuntimeCalls:
             made = await self._add_default(call, sandbox)
         return result.encode(made, call.version)
 
+    async def _attach(self, sandbox: Sandbox) -> Record | None:
+        record = await self._core.attach(sandbox)
+        if self._alone and record is not None and (why := without_nri.lacking(record)):
+            await self._core.detach(sandbox.id)
+            raise CniError(f"cannot attach Pod {sandbox.pod}: {why}", Code.INVALID_CONFIG)
+        return record
+
     async def _add_all(self, call: Call, sandbox: Sandbox) -> result.Result:
         """The Pod's own networks alone; the first to be asked for is the primary's."""
-        record = await self._core.attach(sandbox)
+        record = await self._attach(sandbox)
         interface = _of(record, call.interface)
         if interface is None:
             message = f"cannot attach Pod {sandbox.pod}: no network of its list has the interface {call.interface}"
@@ -117,7 +127,7 @@ class RuntimeCalls:
         added = await self._executor.add(_request(call), text, "", runtime=True)
         try:
             ips = tuple(str(ip.address.ip) for ip in added.result.ips)
-            await self._core.attach(dataclasses.replace(sandbox, ips=ips))
+            await self._attach(dataclasses.replace(sandbox, ips=ips))
         except PodnetError:
             await self._executor.delete(call.container, call.interface)
             raise

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -135,14 +135,14 @@ class Machine:
             raise AssertionError(f"not synchronized after {timeout:.0f} s:\n{tail}") from error
         return time.monotonic() - began
 
-    def spawn(self, *, preload: str = "") -> None:
-        """Start the server and do not wait."""
+    def spawn(self, *, preload: str = "", more: Sequence[str] = ()) -> None:
+        """Start the server, with ``more`` flags, and do not wait."""
         self.runtime.pods = list(self.alive.values())
         while not self.runtime.ready.empty():
             self.runtime.ready.get_nowait()
         words = ["ip", "netns", "exec", self.place.name, sys.executable, "-m", "podnet_kni_server.main"]
         words += ["--node-name", self.node, "--run-dir", str(self.run), "--nri-socket", str(self._nri)]
-        words += ["--kubeconfig", str(self._kubeconfig), "--probes", "127.0.0.1:10262"]
+        words += ["--kubeconfig", str(self._kubeconfig), "--probes", "127.0.0.1:10262", *more]
         environment = os.environ | {faultpoints.ENVIRONMENT: str(self.fault)}
         if preload:
             environment["LD_PRELOAD"] = preload

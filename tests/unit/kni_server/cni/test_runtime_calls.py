@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from podnet_api import names
 from podnet_api.errors import PodnetError
+from podnet_kni_server import without_nri
 from podnet_kni_server.cni import default
 from podnet_kni_server.cni.errors import CniError, Code
 from podnet_kni_server.cni.executor import VALID_ATTACHMENTS
@@ -211,3 +212,20 @@ def test_install_and_uninstall(tmp_path: Path) -> None:
     assert list(programs.iterdir()) == []
     with pytest.raises(default.InstallError, match="cannot install"):
         default.install(tmp_path / "absent", programs)
+
+
+async def test_without_nri_what_containers_would_need_is_refused(runtime: Runtime) -> None:
+    directory = runtime.node.directory
+    runtime.calls = RuntimeCalls(
+        runtime.world.core, runtime.node.executor, directory / "net.d", runtime._annotations, lambda: "", alone=True
+    )
+    runtime.world.add(kni_world.network_config("switch", userspace={"protocol": "memif"}, ipam=None))
+    with pytest.raises(CniError, match="net1 needs something in the containers, which takes a runtime with NRI"):
+        await runtime.call("ADD", {"podNetworkName": "default"}, {"podNetworkName": "switch", "interfaceName": "net1"})
+    assert runtime.world.nothing_left()
+    assert await runtime.call("ADD", {"podNetworkName": "default"}, {"podNetworkName": "blue"})
+    assert without_nri.alive(runtime.world.core.records()) == [], "there is no such namespace"
+    record = msgspec.structs.replace(runtime.world.core.records()[0], netns="/proc/self/ns/net")
+    assert without_nri.sandboxes([record], lambda *_: None) == {}, "nothing is known of what it wants"
+    [sandbox] = without_nri.sandboxes([record], lambda *_: {"a": "b"}).values()
+    assert (sandbox.pod, sandbox.annotations) == ("ns/web-0", {"a": "b"})
