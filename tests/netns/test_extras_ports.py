@@ -47,13 +47,15 @@ def port(host: int, inside: int, **changed: str) -> PortRecord:
     return PortRecord(host_port=host, container_port=inside, **changed)
 
 
-def asked(source: Place, target: Place, address: str, host: int, inside: tuple[str, int], udp: bool = False) -> str:
+def asked(
+    source: Place, target: Place, address: str, host: int, inside: tuple[str, int], udp: bool = False, protocol: int = 0
+) -> str:
     """Who the target saw when the source asked port `host` of an address and had its answer; "": it got none."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
     with (
-        target.inside(lambda: socket.socket(family, kind)) as server,
-        source.inside(lambda: socket.socket(family, kind)) as client,
+        target.inside(lambda: socket.socket(family, kind, protocol)) as server,
+        source.inside(lambda: socket.socket(family, kind, protocol)) as client,
     ):
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind(inside)
@@ -165,6 +167,23 @@ async def test_sctp(lab: Lab) -> None:
         mouth.sendto(_init(5000, 8132), (_NODE4, 0))
         packet = ears.recv(2048)
     assert struct.unpack_from("!HH", packet, 20) == (5000, 132)
+
+
+@pytest.mark.needs("sctp")
+async def test_an_association_of_sctp(lab: Lab) -> None:
+    node, datapath, pod, client = await _one(lab)
+    wanted = mapped(5, *_BOTH)
+    await datapath.attach(pod.path, [wanted])
+    for who, source in enumerate((client, node)):
+        for to, own, seen in ((_NODE4, "10.1.0.5", "10.1.0.1"), (_NODE6, "fd00:1::5", "fd00:1::1")):
+            found = asked(source, pod, to, 8132, (own, 132), protocol=socket.IPPROTO_SCTP)
+            assert (who, to, found) == (who, to, seen)
+    await datapath.detach(pod.path, [wanted])
+    with node.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)) as held:
+        held.bind((_NODE4, 8132))
+        held.listen()
+        with pytest.raises(DatapathError, match="a process of the node listens on SCTP port 8132"):
+            await datapath.attach(pod.path, [wanted])
 
 
 def _init(source: int, target: int) -> bytes:

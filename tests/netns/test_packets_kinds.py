@@ -395,6 +395,9 @@ BONDS = [
     BondDetail(parts=["net1", "net2"], mode="balance-rr"),
     BondDetail(parts=["net1", "net2"], mode="balance-xor", xmit_hash_policy="layer3+4"),
     BondDetail(parts=["net1", "net2"], mode="balance-alb", miimon=50),
+    BondDetail(parts=["net1", "net2"], mode="balance-tlb"),
+    BondDetail(parts=["net1", "net2"], mode="broadcast"),
+    BondDetail(parts=["net1", "net2"], fail_over_mac="follow"),
 ]
 
 

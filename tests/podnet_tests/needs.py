@@ -6,6 +6,7 @@ apiserver   kube-apiserver and etcd are there, or can be built
 go          the Go toolchain
 ip, nft     programs
 a link kind of Linux, e.g. vlan: the kernel can make one (bridge-vlan: a bridge that filters VLANs)
+sctp        the kernel has the protocol SCTP
 vm          the VM of `make vm`, e.g. for its network cards with virtual functions
 
 What the kernel lacks is no loss: `make vm` runs the tests that need it in a VM that has everything.
@@ -14,6 +15,7 @@ What the kernel lacks is no loss: `make vm` runs the tests that need it in a VM 
 import functools
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 
@@ -68,6 +70,14 @@ def _vm() -> str:
     return "" if inside_vm() else ONLY_VM
 
 
+def _sctp() -> str:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+    except OSError:
+        return f"{KERNEL_LACKS}sctp"
+    return ""
+
+
 def _root() -> str:
     return "" if os.geteuid() == 0 else "needs root"
 
@@ -108,4 +118,10 @@ def _arguments(kind: str) -> str:
     return f"{link}name probe type {kind.partition('-')[0]} {extra.get(kind, '')}"
 
 
-_CHECKS: dict[str, Callable[[], str]] = {"root": _root, "cluster": _cluster, "apiserver": _apiserver, "vm": _vm}
+_CHECKS: dict[str, Callable[[], str]] = {
+    "root": _root,
+    "cluster": _cluster,
+    "apiserver": _apiserver,
+    "sctp": _sctp,
+    "vm": _vm,
+}

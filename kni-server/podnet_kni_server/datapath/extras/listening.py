@@ -10,16 +10,35 @@ from podnet_kni_server.details import PortRecord
 _PROC = "/proc/thread-self/net/"
 _LISTENS = {"tcp": "0A", "udp": "07"}
 """State of a socket that takes what comes: TCP_LISTEN; for UDP one that is not connected."""
+_STATE, _PORT, _ADDRESSES = 3, 5, 8
+"""Columns of /proc/net/sctp/eps."""
+_SCTP_LISTENS = "10"
+"""TCP_LISTEN, in the decimal of that table."""
 
 
 def taken(ports: Iterable[PortRecord]) -> Iterator[str]:
     """Those of `ports` that a socket in the thread's namespace has, in words."""
     for port in ports:
-        protocol = port.protocol.lower()
-        for name in (protocol, f"{protocol}6") if protocol in _LISTENS else ():
-            for address, number in listeners(_read(name), _LISTENS[protocol]):
-                if number == port.host_port and _meet(port.host_ip, address):
-                    yield f"{port.protocol} port {number}"
+        for address, number in _held(port.protocol.lower()):
+            if number == port.host_port and _meet(port.host_ip, address):
+                yield f"{port.protocol} port {number}"
+
+
+def _held(protocol: str) -> Iterator[tuple[Address, int]]:
+    """Addresses and ports that sockets listen on."""
+    if protocol == "sctp":
+        yield from endpoints(_read("sctp/eps"))
+        return
+    for name in (protocol, f"{protocol}6"):
+        yield from listeners(_read(name), _LISTENS[protocol])
+
+
+def endpoints(table: Iterable[str]) -> Iterator[tuple[Address, int]]:
+    """The same of SCTP, whose table has names of its own for everything. Pure."""
+    for line in table:
+        words = line.split()
+        if len(words) > _ADDRESSES and words[_STATE] == _SCTP_LISTENS:
+            yield from ((ip_address(text.lstrip("*")), int(words[_PORT])) for text in words[_ADDRESSES:])
 
 
 def listeners(table: Iterable[str], state: str) -> Iterator[tuple[Address, int]]:
