@@ -155,13 +155,13 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_SIGKILL_ON_PARENT_DEATH, signal.SIGKILL)
 
 
-def _spawn(log: pathlib.Path, *argv: object) -> subprocess.Popen[bytes]:
+def spawned(log: pathlib.Path, *argv: object) -> subprocess.Popen[bytes]:
     with log.open("wb") as out:
         words = [str(word) for word in argv]
         return subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
 
 
-def _end(process: subprocess.Popen[bytes]) -> int:
+def end(process: subprocess.Popen[bytes]) -> int:
     process.terminate()
     try:
         return process.wait(15)
@@ -187,7 +187,7 @@ def _etcd(program: pathlib.Path, directory: pathlib.Path) -> tuple[subprocess.Po
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}",
     ]
-    return _spawn(directory / "etcd.log", program, *flags), client
+    return spawned(directory / "etcd.log", program, *flags), client
 
 
 def _prepare(directory: pathlib.Path, port: int) -> ApiServer:
@@ -227,7 +227,7 @@ def _apiserver(
     for what, header in (("username", "User"), ("group", "Group"), ("extra", "Extra-")):
         last = f"{what}-headers-prefix" if what == "extra" else f"{what}-headers"
         flags.append(f"--requestheader-{last}=X-Remote-{header}")
-    return _spawn(at / "kube-apiserver.log", program, *flags)
+    return spawned(at / "kube-apiserver.log", program, *flags)
 
 
 def _wait(until: Callable[[], bool], process: subprocess.Popen[bytes], log: pathlib.Path) -> None:
@@ -259,8 +259,8 @@ def apiserver(request_header: Authority) -> Iterator[ApiServer]:
             _install_crds(server)
             yield server
         finally:
-            _end(process)
-            _end(etcd)
+            end(process)
+            end(etcd)
 
 
 def _install_crds(server: ApiServer) -> None:
@@ -297,13 +297,13 @@ def spawn(apiserver: ApiServer) -> Iterator[Spawn]:
     def start(module: str, *flags: str, port: int = 0, until: str = "") -> subprocess.Popen[bytes]:
         log = apiserver.directory / f"{module}.log"
         words = [sys.executable, "-m", module, "--kubeconfig", apiserver.kubeconfig, "--port", port or free_port()]
-        started.append(_spawn(log, *words, *flags))
+        started.append(spawned(log, *words, *flags))
         _wait(lambda: until in log.read_text(), started[-1], log)
         return started[-1]
 
     yield start
     for process in started:
-        assert _end(process) == 0, "a program must end well when it is asked to"
+        assert end(process) == 0, "a program must end well when it is asked to"
 
 
 @pytest.fixture(scope="module")
@@ -345,7 +345,7 @@ def manager(apiserver: ApiServer) -> Iterator[ApiServer]:
     made = "deployment,replicaset,replicationcontroller,statefulset,daemonset,job,cronjob"
     wanted = ",".join(f"{name}-controller" for name in made.split(","))
     flags = [f"--kubeconfig={apiserver.kubeconfig}", f"--controllers={wanted}", "--leader-elect=false"]
-    process = _spawn(log, program, *flags, f"--secure-port={free_port()}", "--bind-address=127.0.0.1")
+    process = spawned(log, program, *flags, f"--secure-port={free_port()}", "--bind-address=127.0.0.1")
     yield apiserver
     assert process.poll() is None, log.read_text()[-2000:]
     process.kill()

@@ -13,14 +13,13 @@ REQUIREMENTS = range(1, 26)
 STORIES = range(1, 11)
 OUTPUT = paths.CHECKOUT / "build" / "conformance" / "report.md"
 
-ELSEWHERE = {
-    "requirement 19": "optional; needs the second hook: tests/e2e/test_cni_shim.py",
-    "requirement 20": "optional; not implemented: the Kubernetes API is reached over the default network",
-    "requirement 21": "optional; not implemented: the Kubernetes API reaches Pods over the default network",
-    "requirement 22": "optional; not implemented: Services and NetworkPolicy on further networks",
-    "user story 2": "needs a device with virtual functions: tests/vm/test_sriov.py",
-    "user story 9": "needs a router that advertises: tests/e2e/test_check.py",
-    "user story 10": "needs a measurement of rates: tests/netns/test_extras.py",
+NOT_SHOWN = {
+    "requirement 19": "the KEP's phase II calls it optional, and it takes the second hook: tests/e2e/test_cni_shim.py",
+    "requirement 20": "the KEP's phase II calls it optional; Pods reach the Kubernetes API over the default network",
+    "requirement 21": "the KEP's phase II calls it optional; the Kubernetes API reaches Pods over the default network",
+    "requirement 22": "the KEP's phase III calls it optional; Services and NetworkPolicy are the default network's",
+    "user story 2": "it takes a card with virtual functions, which a cluster may lack: tests/vm/test_sriov.py",
+    "user story 9": "it takes a router that advertises, which a cluster may lack: tests/e2e/test_check.py",
 }
 """What a conformance run cannot show on any cluster, and where it is shown, or that it is not."""
 
@@ -68,4 +67,4 @@ def write(results: Iterable[Result]) -> str:
 
 def _rows(name: str, results: list[Result]) -> list[tuple[str, str, str]]:
     shown = [(name, one.word, one.sentence) for one in results if name in one.shows]
-    return shown or [(name, "not shown here", ELSEWHERE.get(name, "not run"))]
+    return shown or [(name, "not shown", f"because {NOT_SHOWN[name]}" if name in NOT_SHOWN else "not run")]

@@ -7,6 +7,7 @@ Directory reads tls.crt and tls.key again and again; the caBundle is then the bu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,9 @@ from typing import Protocol
 from podnet_api.admission import registration, secret
 from podnet_api.admission.certificates import CertificateError, Certificates
 from podnet_api.kube.client import Client
+
+
+_LOOK_SECONDS = 5.0
 
 
 class Source(Protocol):
@@ -58,16 +62,28 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._read: Certificates | None = None
         self.changed = asyncio.Event()
 
     async def watch(self, group: asyncio.TaskGroup) -> None:
         """See Source."""
+        group.create_task(self._look(), name="certificate files")
+
+    async def _look(self) -> None:
+        """Every few seconds: who wrote the files may already have taken the old certificate's caBundle away."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            with contextlib.suppress(CertificateError):  # told by current(), again and again
+                if await asyncio.to_thread(self._files) != self._read:
+                    self.changed.set()
 
     async def current(self) -> Certificates:
         """See Source."""
-        return await asyncio.to_thread(self._read)
+        self.changed.clear()
+        self._read = await asyncio.to_thread(self._files)
+        return self._read
 
-    def _read(self) -> Certificates:
+    def _files(self) -> Certificates:
         try:
             return Certificates(b"", (self._path / "tls.crt").read_bytes(), (self._path / "tls.key").read_bytes())
         except OSError as error:
