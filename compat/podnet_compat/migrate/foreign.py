@@ -25,6 +25,7 @@ def _row(item: Object, namespace: str, outcome: systems.Outcome) -> Row:
     own = str((meta if isinstance(meta, dict) else {}).get("namespace", namespace))
     subjects = {f"{item.get('kind')} {name}:", f"{item.get('kind')} {own}/{name}:"}
     refused = [text for text in outcome.errors if any(subject in text for subject in subjects)]
-    differs = [text for text in outcome.warnings if any(subject in text for subject in subjects)]
+    found = [text.removeprefix("warning: ") for text in outcome.warnings]
+    differs = [text for text in found if any(subject in text for subject in subjects)]
     worst = Outcome.REFUSED if refused else Outcome.DIFFERS if differs else Outcome.MOVES
     return Row(kind=str(item.get("kind")), namespace=own, name=name, outcome=worst, said=[*refused, *differs])
