@@ -70,7 +70,8 @@ class Webhook:
         item = legacy.without_nulls(request.object)
         pod = msgspec.convert(item, core.Pod)
         annotations = pod.metadata.annotations
-        if takeover.inert(item) or not any(key in annotations for key in names.MOVED):
+        edited = request.operation == "UPDATE"  # it may be a Pod that Multus attached
+        if edited or takeover.inert(item) or not any(key in annotations for key in names.MOVED):
             return Allow()
         if faults := takeover.faults(annotations):
             return Deny("Pod", request.name, faults)
