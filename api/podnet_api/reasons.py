@@ -47,6 +47,10 @@ NETWORK_DAMAGED = "NetworkDamaged"
 CAPABILITY_NOT_DECLARED = "CapabilityNotDeclared"
 DNS_LEFT_OUT = "DNSLeftOut"
 
+# Events in the words of Multus, of Pods whose networks were made from NetworkAttachmentDefinitions.
+ADDED_INTERFACE = "AddedInterface"
+NO_NETWORK_FOUND = "NoNetworkFound"
+
 ADVICE: dict[str, str] = {
     PARAMS_NOT_READY: "look at the condition ParamsReady of the same object",
     ADMINISTRATIVELY_DISABLED: "set spec.enabled to true",
@@ -66,6 +70,7 @@ ADVICE: dict[str, str] = {
     RUNTIME_HOOK_LOST: "look at the KNI server and the container runtime of the node; it connects again by itself",
     ATTACH_FAILED: "read the message; the kubelet tries again",
     NETWORK_NOT_FOUND: "create the PodNetwork; the Pod starts then",
+    NO_NETWORK_FOUND: "create the NetworkAttachmentDefinition; the Pod starts then",
     NETWORK_DISABLED: "set spec.enabled of the PodNetwork to true; the Pod starts then",
     ATTACHMENT_NOT_FOUND: "create the PodNetworkAttachment in the Pod's namespace; the Pod starts then",
     DUPLICATE_NETWORK: "name each network once, directly or by an attachment",
@@ -94,7 +99,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         NETWORK_CHANGE_FAILED, NETWORK_REPAIRED, NETWORK_DAMAGED, CAPABILITY_NOT_DECLARED,
         DNS_LEFT_OUT,
     ),
+    "Events of Pods with an annotation of Multus": (ADDED_INTERFACE, NO_NETWORK_FOUND),
 }  # fmt: skip
 """Where each word stands. docs/reasons.md is made from this."""
-GOOD = frozenset({READY, NETWORKS_ATTACHED, NETWORKS_CHANGED, NETWORK_REPAIRED, NOT_IN_USE})
+GOOD = frozenset({READY, NETWORKS_ATTACHED, ADDED_INTERFACE, NETWORKS_CHANGED, NETWORK_REPAIRED, NOT_IN_USE})
 """Words that ask nothing of anybody."""

@@ -307,7 +307,7 @@ class _Program:
     def _added(self, record: Record) -> None:
         """Users of Multus look for its Events."""
         for message in npwg.added(record, self._objects.npwg_name):
-            event = Event(record.namespace, record.name, record.uid, NORMAL, npwg.ADDED_INTERFACE, message)
+            event = Event(record.namespace, record.name, record.uid, NORMAL, reasons.ADDED_INTERFACE, message)
             self._events.say(event)
 
     def _failed(self, sandbox: Sandbox, error: PodnetError) -> None:

@@ -15,8 +15,6 @@ from podnet_api.errors import PodnetError
 
 from podnet_kni_server.records import InterfaceRecord, Record, Sandbox
 
-ADDED_INTERFACE = "AddedInterface"
-NO_NETWORK_FOUND = "NoNetworkFound"
 STATUS_PLURAL = "k8s.v1.cni.cncf.io/networks-status"
 """What Multus wrote before 4.0, and some tools still read."""
 _KEYS = ("name", "interface", "ips", "mac", "mtu", "default", "dns", "device-info", "gateway")
@@ -69,7 +67,7 @@ def reason(sandbox: Sandbox, error: PodnetError) -> str:
     if names.LEGACY_NETWORKS_ANNOTATION not in sandbox.annotations:
         return ""
     found = getattr(error, "reason", "")
-    return {reasons.NETWORK_NOT_FOUND: NO_NETWORK_FOUND, reasons.INVALID_NETWORKS: found}.get(found, "")
+    return {reasons.NETWORK_NOT_FOUND: reasons.NO_NETWORK_FOUND, reasons.INVALID_NETWORKS: found}.get(found, "")
 
 
 def unserved(sandbox: Sandbox) -> str:
