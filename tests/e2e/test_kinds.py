@@ -1,10 +1,11 @@
 """Datapaths that need more of a node than a bridge: what containers find of them, and nodes whose kernel lacks one."""
 
 import json
+import pathlib
 
 import pytest
 from podnet_hack.demo import world
-from podnet_tests import needs, objects
+from podnet_tests import memif, needs, objects
 from podnet_tests.space import Space
 from podnet_tests.waiting import eventually
 
@@ -74,6 +75,26 @@ def test_a_switch_and_a_pod_share_a_socket(space: Space, worker: str) -> None:
     space.world.kubectl("delete", "pod", "user")
     left = f"test ! -e {found[0]}"
     eventually(lambda: "" if space.world.on_node(worker, "sh", "-c", f"{left} && echo gone") else "it is there", 20)
+
+
+def test_frames_go_between_a_switch_and_a_pod_by_memif(space: Space, worker: str) -> None:
+    """The switch is a Pod that sees the node's directories, as real ones do."""
+    fast = space.network("fast", userspace={"type": "memif"}, on=[worker])
+    switch = objects.pod("switch", **objects.on_node(worker))
+    shared = {"name": "shared", "hostPath": {"path": "/run/kni/userspace"}}
+    switch["spec"]["volumes"] = [shared]
+    switch["spec"]["containers"][0]["volumeMounts"] = [{"name": "shared", "mountPath": "/shared"}]
+    space.make(objects.pod("user", fast), switch)
+    space.wait_ready("user", "switch")
+    told = _npwg(space, "user", "net1")["device-info"]["memif"]
+    assert told["role"] == "master"
+    source = pathlib.Path(memif.__file__).read_text()
+    with space.world.start("exec", "user", "--", "python3", "-c", source, "master", told["path"]) as inside:
+        find = "ls -d /shared/*/net1/memif.sock"
+        eventually(lambda: "" if space.world.inside("switch", "sh", "-c", f"{find} || true") else "no socket", 20)
+        path = space.world.inside("switch", "sh", "-c", find).strip()
+        assert space.world.inside("switch", "python3", "-c", source, "slave", path).strip() == memif.FRAME[::-1].hex()
+        assert inside.communicate(timeout=20)[0].strip() == memif.FRAME.hex()
 
 
 @pytest.mark.parametrize("kind", ["ipvlan", "vlan", "bond"])
