@@ -16,7 +16,6 @@ from podnet_api.admission import registration, secret
 from podnet_api.admission.certificates import CertificateError, Certificates
 from podnet_api.kube.client import Client
 
-
 _LOOK_SECONDS = 5.0
 
 

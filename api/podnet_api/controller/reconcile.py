@@ -78,6 +78,8 @@ class Reconciler:
             await self._report(item, [*wanted, self._in_use(item)])
         elif isinstance(item, Attachment):
             network = self._store.get(Network, item.spec.pod_network_name)
+            if network is not None and condition(network.status.conditions, multinetwork.READY) is None:
+                return  # it is looked at soon, and its attachments after it
             wanted = conditions.of_attachment(item, network, lambda n, ns: self._store.get(kni.AttachmentConfig, n, ns))
             await self._report(item, [*wanted, self._in_use(item)])
 
@@ -134,8 +136,14 @@ class Reconciler:
         wanted = [*rest, names.IN_USE_FINALIZER] if present else rest
         patch = {"metadata": {"resourceVersion": item.metadata.resource_version, "finalizers": wanted}}
         meta = item.metadata
-        await self._client.merge(item.resource, meta.name, patch, namespace=meta.namespace)
+        written = await self._client.merge(item.resource, meta.name, patch, namespace=meta.namespace)
         self._told.pop(meta.uid, None)
+        if present:  # without it the object may be gone already, and its last event, too
+            self._learn(item, written)
+
+    def _learn(self, item: Item, written: bytes) -> None:
+        """What was written is known at once: kopf tells of it later, and a look until then would write it again."""
+        self._store.put(msgspec.json.decode(written, type=type(item)))
 
     async def _report(self, item: Network | Attachment, wanted: list[Condition]) -> None:
         """Write conditions that differ from what stands there; tell the user of each change."""
@@ -149,7 +157,7 @@ class Reconciler:
         if item.metadata.namespace:
             meta["namespace"] = item.metadata.namespace
         body = {"metadata": meta, "status": {"conditions": msgspec.to_builtins(new)}}
-        await self._client.apply(item.resource, body, subresource="status", manager=COMPONENT)
+        self._learn(item, await self._client.apply(item.resource, body, subresource="status", manager=COMPONENT))
         for one in changed:
             await self._announce(item, one, old)
 

@@ -125,13 +125,14 @@ class Client:
 
     async def apply(
         self, resource: Resource, body: Mapping[str, Any], *, subresource: str = "", manager: str = ""
-    ) -> None:
-        """Server-side apply of ``body`` (which needs metadata.name), taking over fields of other managers."""
+    ) -> bytes:
+        """Server-side apply of ``body`` (which needs metadata.name), taking over fields of other managers; the object
+        after it."""
         meta = body["metadata"]
         path = resource.path(meta.get("namespace", ""), meta["name"], subresource)
         query = {"fieldManager": manager or self.name, "force": "true"}
         whole = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
-        await self.request("PATCH", path, query, msgspec.json.encode(whole), _APPLY)
+        return await self.request("PATCH", path, query, msgspec.json.encode(whole), _APPLY)
 
     async def merge(
         self, resource: Resource, name: str, patch: Mapping[str, Any], *, namespace: str = "", subresource: str = ""
