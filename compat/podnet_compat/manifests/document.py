@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import io
 import itertools
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class Document:
         if not (self.changed or self.before or self.instead is not None):
             return self.text
         own = self.instead if self.instead is not None else [self.root]
+        if _is_json(self.text):
+            return _json([plain(root) for root in (*self.before, *own)], self.text)
         marker = bool(_MARKER.match(self.text))
         parts = [_dump(root, self.text) for root in (*self.before, *own)]
         head = _HEAD.match(_MARKER.sub("", self.text).lstrip("\n"))
@@ -129,6 +132,19 @@ def _load(document: Document) -> Any:
 def _line(text: str, number: int) -> str:
     lines = text.splitlines()
     return lines[number].strip()[:80] if number < len(lines) else ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _json(found: list[Any], like: str) -> str:
+    """A file of JSON stays one, and holds one object: several are a List."""
+    whole = found[0] if len(found) == 1 else {"apiVersion": "v1", "kind": "List", "items": found}
+    return json.dumps(whole, indent=2 if "\n" in like.strip() else None, ensure_ascii=False) + "\n"
 
 
 def _dump(root: Any, like: str) -> str:

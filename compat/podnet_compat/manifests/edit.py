@@ -42,8 +42,10 @@ def remove(node: CommentedMap, key: str) -> tuple[str, str]:
 
 
 def first(node: CommentedMap, key: str, value: Any, behind: str, above: Iterable[str]) -> None:
-    """Puts ``key`` in front of ``node``, with comments behind and above it."""
+    """Puts ``key`` in front of ``node``, with comments behind and above it; flow style has no place for them."""
     node.insert(0, key, value)
+    if node.fa.flow_style():
+        return
     column = int(node.lc.col or 0)
     if said := "\n".join(filter(None, above)):
         node.yaml_set_comment_before_after_key(key, before=said, indent=column)

@@ -253,7 +253,9 @@ def _listed(
     pod = _inside(item.root, item.template)
     if pod is None:
         return
-    spec = pod.get("spec") if isinstance(pod.get("spec"), CommentedMap) else pod.setdefault("spec", CommentedMap())
+    if not isinstance(pod.get("spec"), CommentedMap):
+        pod["spec"] = CommentedMap()
+    spec = pod["spec"]
     if work.lists.setdefault(id(spec), listed) != listed:
         at = item.document.place(*edit.place(pod, "spec"))
         shared = "its spec is an alias, and another Pod with other networks has it, too"

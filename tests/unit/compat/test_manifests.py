@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 
 import pytest
@@ -187,3 +188,57 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
     assert document.write(found) == text
     assert one(text).texts["f.yaml"] == text
+
+
+HEAD = "kind: Pod\napiVersion: v1\nmetadata:\n  name: a\n"
+ASKED = "  annotations:\n    k8s.v1.cni.cncf.io/networks: lab"
+LISTED = (
+    "  networks:{}\n  - podNetworkName: default\n    interfaceName: eth0\n"
+    "  - podNetworkName: blue.lab\n    interfaceName: net1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"{HEAD}{ASKED}\nspec:\n", f"{HEAD}spec:\n{LISTED.format('')}"),
+        (f"{HEAD}{ASKED}\n", f"{HEAD}spec:\n{LISTED.format('')}"),
+        (f"{HEAD}{ASKED} # only\n    # below\nspec:\n  # first\n  a: 1\n# end\n",
+         f"{HEAD}spec:\n  # first\n  # below\n{LISTED.format('  # only')}  a: 1\n# end\n"),
+        (f"{HEAD}  annotations:\n    z: '1'\n    k8s.v1.cni.cncf.io/networks: |\n      lab\n  labels: {{}}  # l\n"
+         "# b\nspec:\n  a: 1\n",
+         f"{HEAD}  annotations:\n    z: '1'\n  labels: {{}}  # l\n# b\nspec:\n{LISTED.format('')}  a: 1\n"),
+        (f"{HEAD}{ASKED} # lost\nspec: {{a: 1}}\n",
+         f"{HEAD}spec: {{networks: [{{podNetworkName: default, interfaceName: eth0}}, "
+         "{podNetworkName: blue.lab, interfaceName: net1}], a: 1}\n"),
+    ],
+)  # fmt: skip
+def test_where_comments_go(before: str, after: str) -> None:
+    made = rewrite.rewrite({"nad.yaml": NAD, "f.yaml": before}, "blue")
+    assert made.errors == ()
+    assert made.texts["f.yaml"] == after
+
+
+def test_json_stays_json() -> None:
+    meta = {"name": "a", "annotations": {names.LEGACY_NETWORKS_ANNOTATION: "lab"}}
+    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": meta, "spec": {"containers": []}}
+    made = rewrite.rewrite({"nad.yaml": NAD, "f.json": json.dumps(pod), "g.json": json.dumps(pod, indent=4)}, "blue")
+    assert list(json.loads(made.texts["f.json"])["spec"]) == ["networks", "containers"]
+    assert made.texts["f.json"].count("\n") == 1
+    assert json.loads(made.texts["g.json"])["metadata"] == {"name": "a"}
+    [listed] = objects(rewrite.rewrite({"n.json": json.dumps(yaml.safe_load(NAD))}, "blue").texts["n.json"])
+    assert [item["kind"] for item in listed["items"]] == ["PodNetwork", "NetworkConfig"]  # type: ignore[attr-defined]
+
+
+def test_other_systems_give_way_too() -> None:
+    danm = {"apiVersion": "danm.io/v1", "kind": "DanmNet", "metadata": {"name": "m"},
+            "spec": {"NetworkID": "m", "NetworkType": "macvlan", "Options": {"host_device": "eth1"}}}  # fmt: skip
+    pod = f'---\n{HEAD}  annotations:\n    danm.io/interfaces: \'[{{"network":"m"}}]\'  # one\nspec: {{}}\n'
+    made = one(yaml.safe_dump(danm) + pod)
+    assert made.errors == ()
+    assert [item["kind"] for item in objects(made.texts["f.yaml"])] == ["PodNetwork", "NetworkConfig", "Pod"]
+    assert "danm.io" not in made.texts["f.yaml"].replace("danm.io/v1", "")
+    assert made.texts["f.yaml"].endswith("networks:  # one\n  - podNetworkName: blue.m\n    interfaceName: eth0\n")
+    bad = one(yaml.safe_dump(danm) + pod.replace('"network"', '"nonsense"'))
+    assert bad.errors[0].startswith("f.yaml:")
+    assert "nonsense" in bad.errors[0]
