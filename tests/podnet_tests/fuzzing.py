@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import msgspec
 from podnet_api import names, networks
 from podnet_api.errors import InvalidError
-from podnet_kni_server import asked, attach
+from podnet_kni_server import asked, attach, resolv
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.cni import config, result
@@ -25,6 +25,7 @@ from podnet_kni_server.cni.errors import CniError
 from podnet_kni_server.datapath import fdb, functions, inet, links, monitor, netlink, observe, worker
 from podnet_kni_server.datapath.channel import Channel
 from podnet_kni_server.datapath.errors import DatapathError
+from podnet_kni_server.datapath.extras import traffic
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.leases import Leases
 from podnet_kni_server.nri import convert, errors, events, framing, mux, nri_pb2, ttrpc, types
@@ -164,6 +165,18 @@ def _all_of(parse: Callable[[bytes], object]) -> Callable[[bytes], None]:
     return read
 
 
+def resolver(data: bytes) -> None:
+    """The resolv.conf that the runtime mounts."""
+    own = resolv.Dns(("192.0.2.1",), ("corp.example",), ("edns0",))
+    merged, _ = resolv.merged(data.decode(errors="replace"), own, "Default")
+    found = resolv.parse(merged)
+    assert (found.nameservers[0], found.search[0]) == ("192.0.2.1", "corp.example")
+    assert resolv.render(found) == merged
+
+
+_RESOLV = (b"search ns.svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n", b"domain a\n#b\n")
+
+
 _READERS: tuple[Callable[[bytes], object], ...] = (
     lambda data: observe.read(_Canned(data), None),
     lambda data: _Canned(data).run(links.get_all()),
@@ -171,6 +184,10 @@ _READERS: tuple[Callable[[bytes], object], ...] = (
     _all_of(inet.parse_route),
     _all_of(inet.is_default),
     _all_of(inet.has_usual_metric),
+    _all_of(inet.table_of),
+    _all_of(traffic.parse_limit),
+    _all_of(traffic.target),
+    _all_of(links.port_of),
     _all_of(links.parse_vlans),
     _all_of(functions.parse),
     _all_of(lambda body: fdb.parse_peer(body, 1)),
@@ -274,6 +291,7 @@ TARGETS = {
     "annotation": Target(annotation, _LISTS, _JSON),
     "cni-result": Target(cni_result, _RESULTS, _JSON),
     "cni-config": Target(cni_config, _CONFIGS, _JSON),
+    "resolv": Target(resolver, _RESOLV, (b"nameserver ", b"options ", b"search ", b"\n", b"\r", b" ")),
     "kernel": Target(kernel, _dumps(), (struct.pack("=HH", 4, 1), struct.pack("=IHHII", 20, 2, 0, 1, 0) + b"\xff" * 4)),
 }
 __all__ = ["TARGETS", "Record", "Target", "mutations"]

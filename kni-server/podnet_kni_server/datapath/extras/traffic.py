@@ -89,7 +89,7 @@ def parse_limit(body: bytes) -> tuple[int, int]:
     if netlink.string(found.get(_KIND, b"")) != "tbf" or parent != _ROOT:
         return 0, 0
     options = netlink.attributes(found.get(_OPTIONS, b""))
-    rate = netlink.number(options.get(_TBF_RATE64, b"")) or _RATE_SPEC.unpack_from(options[_TBF_PARMS])[-1]
+    rate = netlink.number(options.get(_TBF_RATE64, b"")) or _RATE_SPEC.unpack_from(options.get(_TBF_PARMS, b""))[-1]
     return index, rate
 
 
