@@ -8,6 +8,7 @@ whole format as its own types have it; a field in neither the objects nor ``refu
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import json
@@ -64,27 +65,27 @@ def walk(example: Example) -> list[str]:
 
 def _walked(example: Example, objects: list[Object]) -> Iterator[str]:
     before = _seen(example, objects)
-    opened = _opened(objects[0], example.texts)
+    whole = opened(objects[0], example.texts)
     if errors := [line for line in before.said if not line.startswith("warning:")]:
         yield f"{example.name}: the example itself is refused: {errors}"
-    for path in leaves(opened):
+    for path in leaves(whole):
         if _is_frame(path) or any(path[: len(mark)] == mark for mark in example.marks) or _named(path, before.said):
             continue
-        for what, changed in (("removed", _without(opened, path)), ("changed", _changed(opened, path))):
-            if _seen(example, [_closed(changed, example.texts), *objects[1:]]) == before:
+        for what, changed in (("removed", without(whole, path)), ("changed", _changed(whole, path))):
+            if _seen(example, [closed(changed, example.texts), *objects[1:]]) == before:
                 yield f"{example.name}: {written(path)} {what}: nothing changes and no message names it"
 
 
 def _refused(example: Example, path: Path, value: object) -> str:
-    opened = _put(_opened(example.objects[0], example.texts), path, value)
-    seen = _seen(example, [_closed(opened, example.texts), *example.objects[1:]])
+    whole = put(opened(example.objects[0], example.texts), path, value)
+    seen = _seen(example, [closed(whole, example.texts), *example.objects[1:]])
     errors = [line for line in seen.said if not line.startswith("warning:")]
     return "" if _named(path, errors) else f"{example.name}: {written(path)} = {value!r}: no error names it: {errors}"
 
 
 def _missing(example: Example) -> Iterator[str]:
-    opened = [_opened(item, example.texts) for item in (example.objects[0], *example.more)]
-    there = {_general(path) for item in opened for path in leaves(item)}
+    whole = [opened(item, example.texts) for item in (example.objects[0], *example.more)]
+    there = {_general(path) for item in whole for path in leaves(item)}
     there |= {_general(path) for path, _ in example.refused}
     for name in sorted(example.fields):
         if not any(one == name or one.startswith((f"{name}.", f"{name}[")) for one in there):
@@ -113,7 +114,7 @@ def written(path: Path) -> str:
     """``path`` as messages have it: keys of annotations in brackets, places in brackets, others by dots."""
     text = ""
     for before, part in zip((None, *path), path, strict=False):
-        bracket = isinstance(part, int) or before in {"annotations", "labels"}
+        bracket = isinstance(part, int) or before in {"annotations", "labels", "data"}
         text += f"[{part}]" if bracket else f".{part}"
     return text.lstrip(".")
 
@@ -143,14 +144,24 @@ def _is_frame(path: Path) -> bool:
     return path in names
 
 
-def _opened(item: Object, texts: Sequence[str]) -> Object:
+def annotated(item: Any) -> Object:
+    """The annotations of an object of whatever shape; those themselves, not a copy."""
+    meta = item.get("metadata") if isinstance(item, dict) else None
+    found = meta.get("annotations") if isinstance(meta, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def opened(item: Object, texts: Sequence[str]) -> Object:
+    """``item`` with its ``texts`` as the JSON that they hold."""
     made = copy.deepcopy(item)
     for holder, key in _places(made, texts):
-        holder[key] = json.loads(holder[key])
+        with contextlib.suppress(TypeError, ValueError):
+            holder[key] = json.loads(holder[key])
     return made
 
 
-def _closed(item: Object, texts: Sequence[str]) -> Object:
+def closed(item: Object, texts: Sequence[str]) -> Object:
+    """``item`` with its ``texts`` as text again."""
     made = copy.deepcopy(item)
     for holder, key in _places(made, texts):
         holder[key] = json.dumps(holder[key])
@@ -162,23 +173,25 @@ def _places(item: Object, texts: Sequence[str]) -> Iterator[tuple[Object, str]]:
     for text in texts:
         part, dot, key = text.partition(".")
         inside = part in {"spec", "data"} and dot
-        holder = item.get(part, {}) if inside else item.get("metadata", {}).get("annotations", {})
+        holder = item.get(part) if inside else annotated(item)
         name = key if inside else text
-        if name in holder:
+        if isinstance(holder, dict) and name in holder:
             yield holder, name
 
 
-def _without(item: Object, path: Path) -> Object:
+def without(item: Object, path: Path) -> Object:
+    """``item`` without what is at ``path``."""
     made = copy.deepcopy(item)
     del _at(made, path[:-1])[path[-1]]
     return made
 
 
 def _changed(item: Object, path: Path) -> Object:
-    return _put(item, path, _other(_at(item, path)))
+    return put(item, path, _other(_at(item, path)))
 
 
-def _put(item: Object, path: Path, value: object) -> Object:
+def put(item: Object, path: Path, value: object) -> Object:
+    """``item`` with ``value`` at ``path``, made where it is not there."""
     made = copy.deepcopy(item)
     held: Any = made
     for part, after in itertools.pairwise(path):

@@ -47,10 +47,6 @@ FIELDS = frozenset(
         "ports", "macAddress", "bootOrder", "pciAddress", "dhcpOptions", "tag", "acpiIndex", "state")]
 )  # fmt: skip
 
-EXAMPLE = Example(
-    "kubevirt",
-    [FULL],
-    more=[DEFAULT, *OTHERS],
-    fields=FIELDS,
-    marks=[("spec", "networks", 0, "pod")],
+EXAMPLES = (
+    Example("kubevirt", [FULL], more=[DEFAULT, *OTHERS], fields=FIELDS, marks=[("spec", "networks", 0, "pod")]),
 )

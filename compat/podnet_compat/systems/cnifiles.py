@@ -34,6 +34,8 @@ GROUP, KIND = "cni.dev", "NetworkConfiguration"
 FLANNEL, NET = "cni-conf.json", "net-conf.json"
 ENDINGS = (".conf", ".conflist")
 _PREFIX = "spec.config"
+_BACKENDS = ("vxlan", "host-gw")
+"""Of flannel, those that a NetworkConfig says."""
 _VXLAN_PORT = 8472
 """The Linux kernel's own, which flannel leaves as it is."""
 
@@ -64,7 +66,8 @@ def config_map(origin: Source, _: Objects) -> Made:
     parts = []
     for key in sorted(data.written()):
         if _is_file(key, data.raw(key)):
-            parts.append(_translated(origin, _json(data, key, notes), f"data[{key}]"))
+            body = _json(data, key, notes)
+            parts += [] if notes.faults else [_translated(origin, body, f"data[{key}]")]
         else:
             notes.warn(f"data[{key}]", "is not translated: it is no CNI configuration")
     base.check(origin, notes)
@@ -128,18 +131,21 @@ def _flannel(origin: Source, data: Reader, notes: Notes) -> Made:
     if "flannel" not in kinds:
         return _translated(origin, conf, f"data[{FLANNEL}]")
     reader = Reader(net, f"data[{NET}]", notes)
-    pool = _pool(reader)
-    spec = _backend(reader.child("Backend"), pool)
+    base.check(origin, notes)
+    if reader.child("Backend").string("Type") not in _BACKENDS:
+        said = f"data[{NET}]: is not translated: flannel's plugin and daemon go on attaching"
+        return base.merge(_translated(origin, conf, f"data[{FLANNEL}]"), Made(warnings=(said, *_others(data))))
+    spec = _backend(reader.child("Backend"), _pool(reader))
     reader.finish(refuse=True)
     notes.warn(f"data[{FLANNEL}]", "is not translated: the plugins call flannel, in whose place the NetworkConfig is")
-    for key in sorted(data.written()):
-        if key not in {FLANNEL, NET}:
-            notes.warn(f"data[{key}]", "is not translated: it is no CNI configuration")
+    notes.warnings += _others(data)
     name = _name(str(conf.get("name") or "flannel"), f"data[{FLANNEL}].name", notes)
-    if spec is None:
-        base.check(origin, notes)
-        return _translated(origin, conf, f"data[{FLANNEL}]")
     return base.native(origin, name, spec, notes)
+
+
+def _others(data: Reader) -> list[str]:
+    keys = sorted(set(data.written()) - {FLANNEL, NET})
+    return [f"data[{key}]: is not translated: it is no CNI configuration" for key in keys]
 
 
 def _pool(reader: Reader) -> kni.Ipam | None:
@@ -165,27 +171,21 @@ def _pool(reader: Reader) -> kni.Ipam | None:
     )
 
 
-def _backend(backend: Reader, pool: kni.Ipam | None) -> kni.NetworkConfigSpec | None:
-    """How nodes reach each other; None where no NetworkConfig says it: then the plugins stay."""
-    kind = backend.string("Type")
-    if kind == "vxlan":
-        backend.refuse("DirectRouting", "GBP", why="datapath vxlan sends everything by VXLAN, without policies")
-        backend.ignore("Learning", "MacPrefix", "VtepMAC", why="podnet keeps its own forwarding entries")
-        vni, port = backend.integer("VNI", 1, 16777215) or 1, backend.integer("Port", 1, 65535) or _VXLAN_PORT
-        message = f"the VXLAN {vni} is flannel's as long as that runs: not both at once on one node"
-        backend.notes.warn(backend.at("Type"), message)
-        mtu = backend.integer("MTU", 68, 65535) or None
-        backend.finish(refuse=True)
-        return kni.NetworkConfigSpec(vxlan=kni.Vxlan(vni=vni, port=port), ipam=pool, mtu=mtu, anti_spoof=False)
-    if kind == "host-gw":
+def _backend(backend: Reader, pool: kni.Ipam | None) -> kni.NetworkConfigSpec:
+    """How nodes reach each other."""
+    at = backend.at("Type")
+    if backend.string("Type") == "host-gw":
         message = "datapath routed gives Pods of other nodes no route: an uplink with proxy: true would, or routes"
-        backend.notes.warn(backend.at("Type"), message)
+        backend.notes.warn(at, message)
         backend.finish(refuse=True)
         return kni.NetworkConfigSpec(routed=kni.Routed(), ipam=pool, anti_spoof=False)
-    for key in backend.written():
-        backend.notes.warn(backend.at(key), "is not translated: flannel's plugin and daemon go on attaching")
-    backend.accept(*backend.written())
-    return None
+    backend.refuse("DirectRouting", "GBP", why="datapath vxlan sends everything by VXLAN, without policies")
+    backend.ignore("Learning", "MacPrefix", "VtepMAC", why="podnet keeps its own forwarding entries")
+    vni, port = backend.integer("VNI", 1, 16777215) or 1, backend.integer("Port", 1, 65535) or _VXLAN_PORT
+    backend.notes.warn(at, f"the VXLAN {vni} is flannel's as long as that runs: not both at once on one node")
+    mtu = backend.integer("MTU", 68, 65535) or None
+    backend.finish(refuse=True)
+    return kni.NetworkConfigSpec(vxlan=kni.Vxlan(vni=vni, port=port), ipam=pool, mtu=mtu, anti_spoof=False)
 
 
 SYSTEM = System(

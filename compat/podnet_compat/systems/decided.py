@@ -26,6 +26,11 @@ def has(origin: Source) -> bool:
     return KEY in origin.annotations
 
 
+def is_name(text: str) -> bool:
+    """Whether ``text`` can be the name of an object (RFC 1123)."""
+    return len(text) <= 253 and bool(_NAME.fullmatch(text))
+
+
 def network(origin: Source, name: str, what: str, path: str, notes: Notes, replaced: Iterable[str] = ()) -> Made:
     """PodNetwork ``name`` on the NetworkConfig that the annotation names.
 
@@ -34,7 +39,7 @@ def network(origin: Source, name: str, what: str, path: str, notes: Notes, repla
     chosen = origin.annotations.get(KEY, "")
     if not has(origin):
         notes.unsupported(path, message=f"{what}: write a NetworkConfig for it and name that in the annotation {KEY}")
-    elif len(chosen) > 253 or not _NAME.fullmatch(chosen):
+    elif not is_name(chosen):
         notes.fault(PATH, "must be the name of a NetworkConfig", chosen)
     else:
         for one in replaced:

@@ -129,6 +129,9 @@ def _ipam(config: Reader, objects: Objects) -> tuple[list[list[kni.Range]], int]
             own.notes.fault(path, f"{origin.subject}: {fault}", name)
         found.append(list(one.ranges))
         vlans.append(one.vlan)
+    if len({one for one in vlans if one}) > 1 and not config.integer("vlan", 0, 4094):
+        message = f"the pools say the VLANs {sorted({one for one in vlans if one})}, a network has one"
+        own.notes.unsupported(own.at("ippools"), message=message)
     _static(own, bool(found))
     own.accept("addresses", "routes", "dns")
     own.finish(refuse=True)

@@ -39,6 +39,8 @@ def read(origin: Source, notes: Notes) -> Pool:
     version = spec.integer("ipVersion")
     if items and version and any((ranges.version(item)) != version for item in items):
         notes.fault(spec.at("ipVersion"), "is not that of the ranges", version)
+    elif version:
+        notes.warn(spec.at("ipVersion"), "the ranges say it")
     if not spec.children("ipRanges") and not notes.faulty(spec.at("ipRanges")):
         notes.fault(spec.at("ipRanges"), "must hold one range at least")
     if len({vlan for vlan in vlans if vlan}) > 1:

@@ -83,6 +83,8 @@ def interface(origin: Source, objects: Objects) -> Made:
     notes = Notes()
     origin.check_top(notes, "spec")
     _marks(origin, notes)
+    if not decided.is_name(origin.name):
+        notes.fault("metadata.name", "must be a lower-case DNS name (RFC 1123)", origin.name)
     named, spec = asked(origin, objects, notes)
     name = network_name(named, "spec.networkName", notes) if named else ""
     base.check(origin, notes)

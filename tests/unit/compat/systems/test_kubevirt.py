@@ -90,4 +90,4 @@ def test_errors(networks: list[dict[str, Any]], interfaces: list[dict[str, Any]]
 
 
 def test_no_field_vanishes() -> None:
-    assert fieldwalk.walk(kubevirt_examples.EXAMPLE) == []
+    assert fieldwalk.walk(kubevirt_examples.EXAMPLES[0]) == []
