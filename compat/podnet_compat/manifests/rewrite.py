@@ -27,11 +27,9 @@ from podnet_compat import legacy, names, systems
 from podnet_compat import nad as nads
 from podnet_compat import pod as pods
 from podnet_compat.legacy import Nad
-from podnet_compat.manifests import document, edit
-from podnet_compat.manifests.document import Document
-from podnet_compat.migrate.inventory import TEMPLATES
+from podnet_compat.manifests import document, edit, items
+from podnet_compat.manifests.items import Item, Object
 
-Object = dict[str, Any]
 BY = "translate"
 """Value of the label generated-by on native objects: a file's, not podnet-compat's."""
 _FOREIGN = frozenset(key for system in systems.SYSTEMS for key in system.keys)
@@ -44,47 +42,6 @@ class Rewritten:
     texts: Mapping[str, str]
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-@dataclass
-class _Item:
-    """One object: a document, or an item of a List in one."""
-
-    document: Document
-    root: CommentedMap
-    plain: Object
-    within: list[Any] | None = None
-    """The items of the List."""
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        meta = self.plain.get("metadata")
-        meta = meta if isinstance(meta, dict) else {}
-        return str(self.plain.get("kind")), str(meta.get("namespace", "")), str(meta.get("name", ""))
-
-    @property
-    def template(self) -> tuple[str, ...] | None:
-        """Keys that lead to the Pod in it."""
-        group = str(self.plain.get("apiVersion") or "").rpartition("/")[0]
-        return TEMPLATES.get((group, self.key[0]))
-
-    def put_before(self, made: Iterable[Object]) -> None:
-        """New objects in front of this one."""
-        nodes = [document.commented(one) for one in made]
-        if self.within is None:
-            self.document.before += nodes
-        else:
-            at = next(i for i, item in enumerate(self.within) if item is self.root)
-            self.within[at:at] = nodes
-
-    def give_way(self, made: Iterable[Object]) -> None:
-        """New objects in place of this one."""
-        nodes = [document.commented(one) for one in made]
-        if self.within is None:
-            self.document.instead = nodes
-        else:
-            self.put_before(made)
-            self.within[:] = [item for item in self.within if item is not self.root]
 
 
 @dataclass
@@ -106,9 +63,8 @@ def rewrite(files: Mapping[str, str], namespace: str, *, as_annotation: bool = F
     writes the annotation of podnet, for clusters without the front proxy. Raises FileError where a file is no YAML."""
     documents = {file: document.read(file, text) for file, text in files.items()}
     work = _Work(namespace, as_annotation)
-    found = [item for listed in documents.values() for one in listed for item in _items(one)]
-    items = [item for item in found if _is_sound(work, item)]
-    left = _foreign(work, items)
+    found = [item for listed in documents.values() for one in listed for item in items.items(one)]
+    left = _foreign(work, [item for item in found if _is_sound(work, item)])
     for item in left:
         _definition(work, item)
     for item in left:
@@ -119,17 +75,7 @@ def rewrite(files: Mapping[str, str], namespace: str, *, as_annotation: bool = F
     return Rewritten(texts, (), tuple(work.warnings))
 
 
-def _items(one: Document) -> list[_Item]:
-    if not isinstance(one.root, CommentedMap):
-        return []
-    within = one.root.get("items")
-    if not isinstance(within, list):
-        return [_Item(one, one.root, document.plain(one.root))]
-    found = [item for item in within if isinstance(item, CommentedMap)]
-    return [_Item(one, item, document.plain(item), within) for item in found]
-
-
-def _is_sound(work: _Work, item: _Item) -> bool:
+def _is_sound(work: _Work, item: Item) -> bool:
     """Whether the metadata are an object's; if not, that is an error with its place."""
     try:
         msgspec.convert(legacy.without_nulls(item.plain.get("metadata") or {}), ObjectMeta)
@@ -140,24 +86,15 @@ def _is_sound(work: _Work, item: _Item) -> bool:
     return True
 
 
-def _placed(items: Iterable[_Item], text: str, namespace: str) -> str:
-    """``text`` with the place of the object that it names."""
-    for item in items:
-        kind, space, name = item.key
-        if any(f"{kind} {one}:" in text for one in (name, f"{space or namespace}/{name}")):
-            return f"{item.document.place(*edit.place(item.root, ''))}: {text.removeprefix('warning: ')}"
-    return text.removeprefix("warning: ")
-
-
-def _foreign(work: _Work, items: list[_Item]) -> list[_Item]:
+def _foreign(work: _Work, found: list[Item]) -> list[Item]:
     """Has other systems translated; what is Kubernetes' or Multus' own is left."""
-    given = [item.plain for item in items]
+    given = [item.plain for item in found]
     outcome = systems.translate_objects(given, work.namespace)
-    work.errors += [_placed(items, text, work.namespace) for text in outcome.errors]
-    work.warnings += [_placed(items, text, work.namespace) for text in outcome.warnings]
+    work.errors += [items.placed(found, text, work.namespace) for text in outcome.errors]
+    work.warnings += [items.placed(found, text, work.namespace) for text in outcome.warnings]
     rest = {id(one) for one in outcome.rest}
-    theirs = [item for item in items if id(item.plain) not in rest]
-    changed = {_Item(theirs[0].document, theirs[0].root, one).key: one for one in outcome.changed} if theirs else {}
+    theirs = [item for item in found if id(item.plain) not in rest]
+    changed = {Item(theirs[0].document, theirs[0].root, one).key: one for one in outcome.changed} if theirs else {}
     fresh = [one for one in map(_named, outcome.made) if _new(work, one)]
     for item in theirs:
         if item.template is not None and item.key in changed:
@@ -169,17 +106,17 @@ def _foreign(work: _Work, items: list[_Item]) -> list[_Item]:
     if fresh and theirs:
         theirs[0].put_before(fresh)
         theirs[0].document.changed = True
-    return [item for item in items if id(item.plain) in rest]
+    return [item for item in found if id(item.plain) in rest]
 
 
-def _list_of(item: _Item, changed: Object) -> tuple[networks.Network, ...]:
+def _list_of(item: Item, changed: Object) -> tuple[networks.Network, ...]:
     found: Any = changed
     for key in (*(item.template or ()), "metadata", "annotations"):
         found = found.get(key) or {}
     return networks.parse(found[api_names.NETWORKS_ANNOTATION])
 
 
-def _definition(work: _Work, item: _Item) -> None:
+def _definition(work: _Work, item: Item) -> None:
     """A NAD and its native objects."""
     if item.plain.get("kind") != legacy.KIND:
         return
@@ -197,9 +134,9 @@ def _definition(work: _Work, item: _Item) -> None:
     item.document.changed = True
 
 
-def _carrier(work: _Work, item: _Item) -> None:
+def _carrier(work: _Work, item: Item) -> None:
     """A Pod or a Pod template with an annotation of Multus."""
-    pod = _inside(item.root, item.template)
+    pod = item.pod
     meta = pod.get("metadata") if pod is not None else None
     annotations = meta.get("annotations") if isinstance(meta, CommentedMap) else None
     found = [key for key in (*names.MOVED, *names.HISTORIC) if isinstance(annotations, dict) and key in annotations]
@@ -221,13 +158,7 @@ def _carrier(work: _Work, item: _Item) -> None:
         work.warnings.append(f"{at}: {subject}: the annotation is gone, the list of networks says what it said")
 
 
-def _inside(root: Any, keys: tuple[str, ...] | None) -> CommentedMap | None:
-    for key in keys or ():
-        root = root.get(key) if isinstance(root, dict) else None
-    return root if keys is not None and isinstance(root, CommentedMap) else None
-
-
-def _translated(work: _Work, item: _Item, pod: CommentedMap) -> pods.Translation:
+def _translated(work: _Work, item: Item, pod: CommentedMap) -> pods.Translation:
     kind, namespace, name = item.key
     clean = legacy.without_nulls(document.plain(pod))
     meta = {**(clean.get("metadata") or {}), "name": name, "namespace": namespace or work.namespace}
@@ -247,10 +178,10 @@ def _needed(made: pods.Translation) -> list[Object]:
 
 
 def _listed(
-    work: _Work, item: _Item, listed: tuple[networks.Network, ...], needed: Iterable[Object], gone: list[str]
+    work: _Work, item: Item, listed: tuple[networks.Network, ...], needed: Iterable[Object], gone: list[str]
 ) -> None:
     """Writes ``listed`` into the Pod of ``item``, and takes the annotations ``gone`` away."""
-    pod = _inside(item.root, item.template)
+    pod = item.pod
     if pod is None:
         return
     if not isinstance(pod.get("spec"), CommentedMap):
