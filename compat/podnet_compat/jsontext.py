@@ -21,7 +21,7 @@ class BrokenJsonError(ValueError):
 def load(text: str) -> Any:
     """The value in ``text``. Raises BrokenJsonError."""
     try:
-        return _clean(json.loads(text, parse_constant=_refuse))
+        return clean(json.loads(text, parse_constant=_refuse))
     except json.JSONDecodeError as error:
         where = f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
         hint = _hint(text, error.pos)
@@ -34,14 +34,14 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _clean(value: Any) -> Any:
-    """Half surrogate pairs cannot be written as UTF-8; Go replaces them too."""
+def clean(value: Any) -> Any:
+    """``value`` as it can be written. Half surrogate pairs cannot be written as UTF-8; Go replaces them too."""
     if isinstance(value, str):
         return _SURROGATE.sub("�", value)
     if isinstance(value, list):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
+        return {clean(key): clean(item) for key, item in value.items()}
     return value
 
 

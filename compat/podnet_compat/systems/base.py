@@ -25,7 +25,7 @@ from podnet_api.faults import Fault, FaultType
 from podnet_api.meta import ObjectMeta, ParametersRef
 from podnet_api.networks import Network
 
-from podnet_compat import attachment, legacy, names
+from podnet_compat import attachment, jsontext, legacy, names
 from podnet_compat.reader import Notes, Reader
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -107,7 +107,7 @@ def source(item: Mapping[str, Any], namespace: str = "default", *, cluster: bool
 
     Raises InvalidError when its metadata has another shape than every object's.
     """
-    body = legacy.without_nulls(dict(item))
+    body = jsontext.clean(legacy.without_nulls(dict(item)))
     version, kind = body.get("apiVersion", ""), body.get("kind", "")
     try:
         meta = msgspec.convert(body.get("metadata", {}), ObjectMeta)

@@ -38,6 +38,9 @@ class Outcome:
         """Take over what ``origin`` became; an object that another source made differently is an error."""
         for item in _manifests(made):
             meta = item["metadata"]
+            if not meta.get("name"):
+                self.errors.append(f"cannot accept {origin.subject}: metadata.name: Required value")
+                continue
             key = (item["kind"], meta.get("namespace", ""), meta["name"])
             known = self._origins.get(key)
             if known is None:
@@ -99,7 +102,7 @@ def _cluster_kinds(systems: Iterable[System]) -> set[tuple[str, str]]:
 
 def _source(item: Object, namespace: str, cluster: set[tuple[str, str]]) -> Source:
     group = str(item.get("apiVersion", "")).rpartition("/")[0]
-    return base.source(item, namespace, cluster=(group, item.get("kind")) in cluster)
+    return base.source(item, namespace, cluster=(group, str(item.get("kind"))) in cluster)
 
 
 def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, ...], outcome: Outcome) -> None:
