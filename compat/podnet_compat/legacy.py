@@ -5,6 +5,7 @@ Everything in it may be missing: NADs without ``spec`` or ``config`` are in use.
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import msgspec
@@ -17,6 +18,8 @@ from podnet_compat import names
 
 GROUP = "k8s.cni.cncf.io"
 KIND = "NetworkAttachmentDefinition"
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_SPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class NadSpec(Model, frozen=True, kw_only=True):
@@ -54,11 +57,19 @@ def nad(item: dict[str, Any], namespace: str = "") -> Nad:
     """
     meta = item.get("metadata")
     meta = {"namespace": namespace, **without_nulls(meta)} if isinstance(meta, dict) else {}
+    subject = f"{KIND} {meta.get('namespace')}/{meta.get('name')}"
     try:
-        return msgspec.convert({"metadata": meta, "spec": item.get("spec")}, Nad)
+        made = msgspec.convert({"metadata": meta, "spec": item.get("spec")}, Nad)
     except msgspec.ValidationError as error:
-        subject = f"{KIND} {meta.get('namespace')}/{meta.get('name')}"
         raise InvalidError(subject, [Fault("", FaultType.INVALID, str(error))]) from error
+    faults = [
+        Fault(f"metadata.{key}", FaultType.INVALID, "must be a DNS name (RFC 1123)", name)
+        for key, name, pattern in (("name", made.metadata.name, _NAME), ("namespace", made.metadata.namespace, _SPACE))
+        if name and not pattern.fullmatch(name)
+    ]
+    if faults:
+        raise InvalidError(subject, faults)
+    return made
 
 
 def told(nad: Nad, attach_with: str) -> Nad:

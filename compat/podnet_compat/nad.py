@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from msgspec import structs
 from podnet_api import kni, multinetwork
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
-from podnet_api.faults import FaultType
+from podnet_api.faults import Fault, FaultType
 from podnet_api.meta import ObjectMeta, ParametersRef
 
 from podnet_compat import chained, datapath, ipam, jsontext, names, plugins, ranges
@@ -27,6 +28,8 @@ from podnet_compat.reader import Notes, Reader
 
 PATH = "spec.config"
 _LEAST_MTU6 = 1280
+_LABEL_KEY = re.compile(r"([a-z0-9][-a-z0-9.]{0,251}[a-z0-9]/|[a-z0-9]/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _READ = (names.ATTACH_WITH, names.NODE_SELECTOR, names.RESOURCE_NAME, names.STICKY)
 """Annotations of a NAD that are read here."""
 
@@ -46,6 +49,8 @@ class Native:
 
 def translate(nad: Nad) -> Native:
     """The native objects of ``nad``. Raises InvalidError with every fault."""
+    if not nad.metadata.name:
+        raise InvalidError(nad.subject, [Fault("metadata.name", FaultType.REQUIRED, "a NAD needs a name")])
     read = ((key, nad.metadata.annotations[key]) for key in _READ if key in nad.metadata.annotations)
     return _translated(*nad.key, (nad.spec.config if nad.spec else None) or "", tuple(read))
 
@@ -264,7 +269,7 @@ def _node_selector(nad: Nad, notes: Notes) -> kni.NodeSelector | None:
     if not text:
         return None
     key, _, value = (part.strip() for part in text.partition("="))
-    if not key or "," in text or "=" in value:
+    if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
         notes.fault(f"metadata.annotations[{names.NODE_SELECTOR}]", "must be one label: key=value", text)
         return None
     return kni.NodeSelector(match_labels={key: value})
