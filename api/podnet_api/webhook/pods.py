@@ -8,8 +8,9 @@
   a list that hid it would be untrue.
 - Every entry gets its interface name, so that no later change of the list's order or of this rule moves
   an interface. Places count with ``default`` in front.
-- Where there is more than ``default``: the extended resources by which it is placed (see ``placement``),
-  required node affinity, and the annotation by which NRI refuses to start the Pod without our plugin.
+- Where there is more than ``default``: the extended resources by which it is placed (see ``placement``), and the
+  annotation by which NRI refuses to start the Pod without our plugin. Where the extender is asked also required node
+  affinity, so that it is asked about nodes that matter; what nodes count is nowhere but on nodes that have it.
 """
 
 from __future__ import annotations
@@ -216,8 +217,9 @@ def _scheduling(
     patch = _annotate(
         names.REQUIRED_PLUGINS_ANNOTATION, annotations.get(names.REQUIRED_PLUGINS_ANNOTATION, ""), plugins
     )
-    wanted = affinity.require(spec.get("affinity"), resolved)
-    patch += _set(_AFFINITY, spec.get("affinity") or {}, wanted)
+    if placed.extender:
+        wanted = affinity.require(spec.get("affinity"), resolved)
+        patch += _set(_AFFINITY, spec.get("affinity") or {}, wanted)
     first = _first(pod)
     return patch + _set("/spec/containers/0/resources", first.get("resources") or {}, _requesting(first, placed))
 

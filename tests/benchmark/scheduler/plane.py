@@ -329,7 +329,7 @@ def managed(*networks: str) -> dict[str, Any]:
 
 def counted(*networks: str) -> dict[str, Any]:
     """The same as the webhook leaves it with --hybrid where nodes can count alone."""
-    made = bound_to(*networks)
+    made = plain()
     limits = {names.attachments_resource(name): "1" for name in networks}
     made["containers"][0]["resources"]["limits"] = limits
     return made

@@ -148,6 +148,14 @@ def test_a_pod_that_asks_for_the_extender_keeps_it() -> None:
     assert requests(item, made) == {names.RESOURCE: "1", BLUE: "1"}
 
 
+def test_affinity_only_beside_the_extender() -> None:
+    """What nodes count is nowhere but where the network is; kube-scheduler would check each node twice."""
+    decide = placement.hybrid("team", Known())
+    counted, asked = pod(), pod({names.RESOURCE: "1"})
+    assert "affinity" not in with_patch(counted, pods.created(counted, nobody, decide))["spec"]
+    assert "affinity" in with_patch(asked, pods.created(asked, nobody, decide))["spec"]
+
+
 def test_nobody_gets_past_the_extender() -> None:
     known = Known()
     decide = placement.hybrid("team", known)
