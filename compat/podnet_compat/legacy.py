@@ -56,7 +56,8 @@ def nad(item: dict[str, Any], namespace: str = "") -> Nad:
     Raises InvalidError when its shape is wrong.
     """
     meta = item.get("metadata")
-    meta = {"namespace": namespace, **without_nulls(meta)} if isinstance(meta, dict) else {}
+    meta = without_nulls(meta) if isinstance(meta, dict) else {}
+    meta = {**meta, "namespace": meta.get("namespace") or namespace}
     subject = f"{KIND} {meta.get('namespace')}/{meta.get('name')}"
     try:
         made = msgspec.convert({"metadata": meta, "spec": item.get("spec")}, Nad)
