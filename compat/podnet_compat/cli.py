@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from podnet_compat import systems
 from podnet_compat.manifests import rewrite
 from podnet_compat.manifests.document import FileError
 
@@ -32,11 +33,12 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         before = {file: _read(file) for file in options.files}
-        made = rewrite.rewrite(before, options.namespace, as_annotation=options.annotation)
+        given = systems.settings(options.set)
+        made = rewrite.rewrite(before, options.namespace, as_annotation=options.annotation, settings=given)
         for line in (*(f"warning: {text}" for text in made.warnings), *made.errors):
             print(line, file=sys.stderr)
         return REFUSED if made.errors else _write(options, before, made.texts)
-    except FileError as error:
+    except (FileError, systems.SettingError) as error:
         print(error, file=sys.stderr)
         return FAILED
 
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--annotation", action="store_true", help="the list as podnet's annotation, for clusters without podnet-proxy"
     )
+    parser.add_argument("--set", action="append", default=[], metavar=systems.SETTING, help=systems.SETTING_HELP)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--check", action="store_true", help="only name the files that would change")
     where.add_argument("--diff", action="store_true", help="print what would change")

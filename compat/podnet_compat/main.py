@@ -35,7 +35,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from podnet_api import admission, program
-from podnet_api.errors import PodnetError
 from podnet_api.kube import Client, Credentials
 
 from podnet_compat import annotation, cli, collector, names, reservations_live, systems
@@ -45,7 +44,6 @@ from podnet_compat.migrate import command
 from podnet_compat.mirror import Mirror
 from podnet_compat.pod import Policy
 from podnet_compat.store import Store
-from podnet_compat.systems.danm.keys import LEGACY_NAMES
 from podnet_compat.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -115,21 +113,8 @@ def parser() -> argparse.ArgumentParser:
         help="other systems whose Pods are translated as they are made, e.g. danm,genie,knitter; the webhook must be "
         "asked about them, too: component compat-systems of the manifests",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SYSTEM.NAME=VALUE",
-        help=f"what no object says of another system, e.g. {LEGACY_NAMES}=legacy",
-    )
+    parser.add_argument("--set", action="append", default=[], metavar=systems.SETTING, help=systems.SETTING_HELP)
     return parser
-
-
-def settings(given: Sequence[str]) -> dict[str, str]:
-    """What ``--set`` says of other systems, each ``<system>.<name>=<value>``. Raises PodnetError."""
-    if broken := [one for one in given if "=" not in one]:
-        raise PodnetError(f"cannot read --set {broken[0]}: want <system>.<name>=<value>, e.g. {LEGACY_NAMES}=legacy")
-    return dict(one.split("=", 1) for one in given)
 
 
 async def _run(options: argparse.Namespace) -> None:
@@ -163,7 +148,8 @@ async def _work(client: Client, options: argparse.Namespace) -> None:
         "/validate-nads": webhook.validate_nad,
     }
     if foreign := chosen(options.systems, systems.SYSTEMS):
-        handlers["/mutate-foreign-pods"] = Foreign(store, foreign, settings(options.set)).mutate_pod
+        admitted = Foreign(store, foreign, systems.settings(options.set))
+        handlers |= {"/mutate-foreign-pods": admitted.mutate_pod, "/genie-status": admitted.genie_status}
     mirror = Mirror(store, maker)
     async with asyncio.TaskGroup() as group:
         group.create_task(store.run())

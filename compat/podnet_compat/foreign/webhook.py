@@ -24,6 +24,7 @@ from podnet_compat.maker import HeldError
 from podnet_compat.store import Store, made_from
 from podnet_compat.systems import base, translate
 from podnet_compat.systems.base import Made, Objects, Source
+from podnet_compat.systems.genie import pods, status
 from podnet_compat.systems.registry import System
 
 T = TypeVar("T", multinetwork.PodNetwork, kni.NetworkConfig)
@@ -56,6 +57,15 @@ class Foreign:
         except InvalidError as error:
             return Deny("Pod", request.name, error.faults)
         return Allow(_patch(made.listed) if made.listed else [], [*made.warnings, *said])
+
+    async def genie_status(self, request: Request) -> Allow | Deny:
+        """Genie's own status beside the network-status that is just being written, for who reads that."""
+        meta = request.object.get("metadata") or {}
+        annotations = meta.get("annotations") or {}
+        made = status.preferences(annotations.get(api_names.NPWG_STATUS_ANNOTATION, ""))
+        if made is None or annotations.get(pods.STATUS) == made:
+            return Allow()
+        return Allow([{"op": "add", "path": f"/metadata/annotations/{pods.STATUS}", "value": made}])
 
     async def _translated(self, item: Mapping[str, Any], namespace: str) -> tuple[Made, Known]:
         """Without a name, so that attachments are called by their content and replicas share them."""

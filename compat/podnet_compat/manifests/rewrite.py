@@ -58,13 +58,20 @@ class _Work:
     """By the identity of a Pod's spec: aliases share one."""
 
 
-def rewrite(files: Mapping[str, str], namespace: str, *, as_annotation: bool = False) -> Rewritten:
+def rewrite(
+    files: Mapping[str, str],
+    namespace: str,
+    *,
+    as_annotation: bool = False,
+    settings: Mapping[str, str] | None = None,
+) -> Rewritten:
     """What ``files`` (name -> text) become; ``namespace`` is for objects that do not say their own, ``as_annotation``
-    writes the annotation of podnet, for clusters without the front proxy. Raises FileError where a file is no YAML."""
+    writes the annotation of podnet, for clusters without the front proxy, ``settings`` is what no object says of
+    another system. Raises FileError where a file is no YAML."""
     documents = {file: document.read(file, text) for file, text in files.items()}
     work = _Work(namespace, as_annotation)
     found = [item for listed in documents.values() for one in listed for item in items.items(one)]
-    left = _foreign(work, [item for item in found if _is_sound(work, item)])
+    left = _foreign(work, [item for item in found if _is_sound(work, item)], settings)
     for item in left:
         _definition(work, item)
     for item in left:
@@ -86,10 +93,10 @@ def _is_sound(work: _Work, item: Item) -> bool:
     return True
 
 
-def _foreign(work: _Work, found: list[Item]) -> list[Item]:
+def _foreign(work: _Work, found: list[Item], settings: Mapping[str, str] | None) -> list[Item]:
     """Has other systems translated; what is Kubernetes' or Multus' own is left."""
     given = [item.plain for item in found]
-    outcome = systems.translate_objects(given, work.namespace)
+    outcome = systems.translate_objects(given, work.namespace, settings=settings)
     work.errors += [items.placed(found, text, work.namespace) for text in outcome.errors]
     work.warnings += [items.placed(found, text, work.namespace) for text in outcome.warnings]
     rest = {id(one) for one in outcome.rest}

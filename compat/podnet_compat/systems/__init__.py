@@ -5,6 +5,10 @@ directory or a cluster. To add one: a module with a ``SYSTEM``, and its entry in
 """
 
 from podnet_compat.systems.catalogue import SYSTEMS
+from podnet_compat.systems.setting import FORM as SETTING
+from podnet_compat.systems.setting import HELP as SETTING_HELP
+from podnet_compat.systems.setting import SettingError
+from podnet_compat.systems.setting import read as settings
 from podnet_compat.systems.translate import Outcome, translate_objects
 
-__all__ = ["SYSTEMS", "Outcome", "translate_objects"]
+__all__ = ["SETTING", "SETTING_HELP", "SYSTEMS", "Outcome", "SettingError", "settings", "translate_objects"]

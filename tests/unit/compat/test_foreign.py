@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +13,15 @@ from podnet_api import names as api_names
 from podnet_api import networks
 from podnet_api.admission import Allow, Deny, Request
 from podnet_api.errors import PodnetError
-from podnet_compat import main, systems
+from podnet_compat import main, names, systems
 from podnet_compat import store as stores
 from podnet_compat.foreign.reading import ROUNDS, Known, Reading
 from podnet_compat.foreign.webhook import Foreign, chosen
 from podnet_compat.maker import HeldError
+from podnet_compat.systems import recognised
 from podnet_compat.systems.base import Objects
 from podnet_hack import paths
+from podnet_tests import danm_examples
 
 Item = dict[str, Any]
 ROOT = "/apis/danm.io/v1/namespaces/a/danmnets"
@@ -149,16 +153,39 @@ def test_systems_and_settings_by_name() -> None:
     assert chosen("", systems.SYSTEMS) == ()
     with pytest.raises(PodnetError, match="cannot translate Pods of unknown: known are"):
         chosen("unknown", systems.SYSTEMS)
-    assert main.settings(["danm.namingScheme=legacy", "x.y=a=b"]) == {"danm.namingScheme": "legacy", "x.y": "a=b"}
-    with pytest.raises(PodnetError, match="cannot read --set legacy"):
-        main.settings(["legacy"])
+    assert systems.settings(["danm.namingScheme=legacy"]) == {"danm.namingScheme": "legacy"}
+    for broken in ("legacy", "danm.namingScheme", "x.y=1"):
+        with pytest.raises(systems.SettingError, match=f"cannot read --set {broken}"):
+            systems.settings([broken])
+
+
+def test_the_command_takes_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "pods.yaml"
+    nets = [danm_examples.network("DanmNet", name, "a", host_device="e", container_prefix="ext") for name in "nm"]
+    file.write_text(yaml.safe_dump_all([*nets, danm_examples.pod([{"network": "n"}, {"network": "m"}], "a")]))
+    assert main.main(["translate", "--set", "danm.namingScheme=legacy", str(file)]) == 0
+    assert "interfaceName: ext\n" in capsys.readouterr().out
+    assert main.main(["translate", "--set", "colour=red", str(file)]) == 2
+
+
+async def test_genies_status_goes_with_the_network_status(hook: Foreign) -> None:
+    rows = [{"interface": "eth0", "ips": ["10.0.0.5"]}, {"interface": "eth1", "ips": ["10.1.0.5"]}]
+    annotations = {"cni": "a,b", api_names.NPWG_STATUS_ANNOTATION: json.dumps(rows)}
+    request = Request("1", "UPDATE", "me", "a", "p", {"metadata": {"annotations": annotations}}, None, False)
+    answer = await hook.genie_status(request)
+    assert isinstance(answer, Allow)
+    [step] = answer.patch
+    assert (step["op"], step["path"]) == ("add", "/metadata/annotations/multi-ip-preferences")
+    annotations["multi-ip-preferences"] = step["value"]
+    assert await hook.genie_status(request) == Allow()
+    assert await hook.genie_status(Request("1", "UPDATE", "me", "a", "p", {}, None, False)) == Allow()
 
 
 COMPONENT = paths.CHECKOUT / "hack/manifests/components/compat-systems"
 
 
 def test_the_component_covers_what_its_systems_need() -> None:
-    deployment, webhooks = yaml.safe_load((COMPONENT / "kustomization.yaml").read_text())["patches"]
+    deployment, webhooks, _ = yaml.safe_load((COMPONENT / "kustomization.yaml").read_text())["patches"]
     [flag] = yaml.safe_load(deployment["patch"])
     named = chosen(flag["value"].removeprefix("--systems="), systems.SYSTEMS)
     [webhook] = yaml.safe_load(webhooks["patch"])
@@ -168,3 +195,14 @@ def test_the_component_covers_what_its_systems_need() -> None:
     granted = {(group, plural) for rule in role["rules"] for group in rule["apiGroups"] for plural in rule["resources"]}
     needed = {(kind.group, kind.plural) for system in named for kind in system.kinds if kind.plural}
     assert granted == needed
+
+
+def test_hints_are_given_for_every_key_of_another_system() -> None:
+    """Those of Multus, and ``networks``, are told by podnet-compat itself."""
+    text = (paths.CHECKOUT / "hack/manifests/base/compat/hints.yaml").read_text()
+    expression = next(iter(yaml.safe_load_all(text)))["spec"]["variables"][1]["expression"]
+    keys = {key for system in systems.SYSTEMS for key in system.keys} - {names.NETWORKS, *names.HISTORIC}
+    starts = {start for known in recognised.KNOWN for start in known.keys}
+    told = re.findall(r"'([^']*)'", expression)
+    assert [key for key in sorted(keys) if not any(key.startswith(one) for one in told)] == []
+    assert starts <= set(told)
