@@ -151,7 +151,8 @@ def test_a_pod_that_asks_for_the_extender_keeps_it() -> None:
 def test_affinity_only_beside_the_extender() -> None:
     """What nodes count is nowhere but where the network is; kube-scheduler would check each node twice."""
     decide = placement.hybrid("team", Known())
-    counted, asked = pod(), pod({names.RESOURCE: "1"})
+    counted, asked = pod(), pod()
+    asked["metadata"]["annotations"][names.NETWORKS_ANNOTATION] = '[{"podNetworkName":"pool"}]'
     assert "affinity" not in with_patch(counted, pods.created(counted, nobody, decide))["spec"]
     assert "affinity" in with_patch(asked, pods.created(asked, nobody, decide))["spec"]
 
