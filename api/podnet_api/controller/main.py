@@ -45,7 +45,7 @@ async def run(
     client: Client, stop: asyncio.Event, leader: leadership.Leadership | None, *, port: int, keep_default: bool = True
 ) -> None:
     """Work until ``stop`` is set. Raises LeadershipLostError, in a group, when ``leader`` leads no more."""
-    store, queue, pods = Store(), Queue[Key](), Cache(client, core.Pod)
+    store, queue, pods = Store(), Queue[Key](), Cache(client, core.Pod, change=usage.needed)
     uses = usage.Uses()
     reconciler = Reconciler(client, store, uses, keep_default=keep_default)
     pods.listen(lambda old, new: _recheck(uses.learn(old, new), old, new, store, queue))

@@ -8,12 +8,15 @@ Both answers are kept ready, not searched for: the store knows who references wh
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 
 from podnet_api import core, multinetwork, names, networks
 from podnet_api.controller.store import Key, Store
+from podnet_api.meta import ObjectMeta
 
 _NONE: dict[str, None] = {}
+_READ = (names.NETWORKS_ANNOTATION, names.STATUS_ANNOTATION)
 
 
 class Uses:
@@ -43,6 +46,22 @@ class Uses:
     def of(self, key: Key) -> Iterator[str]:
         """Pods that name the object, e.g. ``Pod default/web``."""
         return (f"Pod {name}" for name in self._pods.get(key, _NONE))
+
+
+def needed(pod: core.Pod) -> core.Pod:
+    """What the controller reads of a Pod, and nothing else: there may be tens of thousands."""
+    meta = pod.metadata
+    notes = {key: meta.annotations[key] for key in _READ if key in meta.annotations}
+    kept = ObjectMeta(
+        name=meta.name,
+        namespace=sys.intern(meta.namespace),
+        uid=meta.uid,
+        resource_version=meta.resource_version,
+        annotations=notes,
+        deletion_timestamp=meta.deletion_timestamp,
+    )
+    spec = core.PodSpec(node_name=sys.intern(pod.spec.node_name))
+    return core.Pod(metadata=kept, spec=spec, status=core.PodStatus(phase=sys.intern(pod.status.phase)))
 
 
 def named(pod: core.Pod | None) -> frozenset[Key]:

@@ -70,7 +70,7 @@ class Cache(Generic[K]):
 
     def learn(self, item: K) -> None:
         """Take over an object that this program has just written, ahead of the watch."""
-        self._put(item)
+        self._put(self._kept(item))
 
     async def run(self) -> None:
         """Keep the cache true until cancelled; a lost API server is tried again with growing pauses."""
@@ -88,11 +88,14 @@ class Cache(Generic[K]):
                 pause = min(pause * 2, _BACKOFF[1])
 
     async def _relist(self) -> str:
-        items, version = await self._client.list_all(self._kind, self._namespace, **self._selectors)
-        fresh = {_key(item): item for item in items}
+        fresh: dict[tuple[str, str], K] = {}
+        version = ""
+        async for page, at in self._client.pages(self._kind, self._namespace, **self._selectors):
+            fresh |= {_key(item): self._kept(item) for item in page}
+            version = at
         for key in [key for key in self._objects if key not in fresh]:
             self._drop(key)
-        for item in items:
+        for item in fresh.values():
             self._put(item)
         self.synced.set()
         return version
@@ -117,14 +120,16 @@ class Cache(Generic[K]):
         if type_ == "DELETED":
             self._drop(_key(item))
         else:
-            self._put(item)
+            self._put(self._kept(item))
         return item.metadata.resource_version
+
+    def _kept(self, item: K) -> K:
+        return self._change(item) if self._change else item
 
     def _put(self, item: K) -> None:
         old = self._objects.get(_key(item))
         if old is not None and old.metadata.resource_version == item.metadata.resource_version:
             return
-        item = self._change(item) if self._change else item
         self._objects[_key(item)] = item
         self._tell(old, item)
 

@@ -107,14 +107,24 @@ class Client:
         ``selectors``: labelSelector, fieldSelector.
         """
         items: list[K] = []
+        version = ""
+        async for page, at in self.pages(kind, namespace, **selectors):
+            items += page
+            version = at
+        return items, version
+
+    async def pages(
+        self, kind: type[K], namespace: str = "", **selectors: str
+    ) -> AsyncGenerator[tuple[list[K], str], None]:
+        """The same, for who keeps less of each object than is sent: only one page is there at a time."""
         query = {**selectors, "limit": str(PAGE)}
         decoder = msgspec.json.Decoder(kind)
         while True:
             body = await self.request("GET", kind.resource.path(namespace), query)
             page = msgspec.json.decode(body, type=_List)
-            items += [decoder.decode(raw) for raw in page.items]
+            yield [decoder.decode(raw) for raw in page.items], page.metadata.resource_version
             if not page.metadata.continue_:
-                return items, page.metadata.resource_version
+                return
             query["continue"] = page.metadata.continue_
 
     async def create(self, item: K) -> K:

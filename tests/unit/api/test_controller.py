@@ -12,7 +12,7 @@ from podnet_api.controller import conditions, usage
 from podnet_api.controller.queue import Queue
 from podnet_api.controller.store import Key, Store
 from podnet_api.errors import KubeError
-from podnet_api.meta import Condition
+from podnet_api.meta import Condition, ObjectMeta
 
 OURS = names.PROVIDER
 REF = {"group": names.KNI_GROUP, "kind": "NetworkConfig", "name": "blue"}
@@ -205,3 +205,13 @@ async def test_the_queue_asks_once_and_tries_again(monkeypatch: pytest.MonkeyPat
         await done.wait()
     task.cancel()
     assert seen.count("good") == 1
+
+
+def test_of_a_pod_only_what_is_read_is_kept() -> None:
+    notes = {names.NETWORKS_ANNOTATION: '[{"podNetworkName":"blue"}]', names.STATUS_ANNOTATION: "[]", "other": "x" * 9}
+    meta = ObjectMeta(name="a", namespace="b", uid="u", resource_version="7", labels={"c": "d"}, annotations=notes)
+    pod = core.Pod(metadata=meta, spec=core.PodSpec(node_name="n"), status=core.PodStatus(phase="Running"))
+    kept = usage.needed(pod)
+    assert usage.named(kept) == usage.named(pod) != frozenset()
+    assert (kept.metadata.labels, set(kept.metadata.annotations)) == ({}, {*notes} - {"other"})
+    assert (kept.spec.node_name, kept.finished, kept.metadata.resource_version) == ("n", False, "7")
