@@ -283,6 +283,14 @@ def test_an_address_that_is_not_wanted_is_told() -> None:
     )
 
 
+def test_a_prefix_that_looks_like_the_first_interface() -> None:
+    nets = [network("DanmNet", name, "a", host_device="e1", container_prefix="eth0") for name in ("m", "n")]
+    both = pod([{"network": "m"}, {"network": "n"}], "a")
+    assert [entry["interfaceName"] for entry in lists(run(*nets, both))[0]] == ["eth0", "eth01"]
+    [error] = run(*nets, both, namingScheme="legacy").errors
+    assert '[1]: Duplicate value: "eth0": is the interface of metadata.annotations[danm.io/interfaces][0]' in error
+
+
 def test_services_with_fixed_addresses_have_endpoints() -> None:
     front = pod([{"network": "n", "ip": "10.0.0.9"}], "a", labels={"app": "front"})
     outcome = run(ONE, front, danm_examples.SERVICE)
