@@ -240,6 +240,7 @@ class Listing:
         elif spec is None or spec == kni.AttachmentConfigSpec():
             entry = Network(pod_network_name=name, interface_name=interface)
         else:
+            self._warn_of_replicas(path, spec)
             made = pair(self.pod, len(self._listed), name, spec)
             self._pairs.append(made)
             entry = Network(pod_network_attachment_name=made.name, interface_name=interface)
@@ -278,6 +279,12 @@ class Listing:
             message = f"is the interface of {self._interfaces[interface]}"
             self.notes.fault(path, message, interface, FaultType.DUPLICATE)
         self._interfaces.setdefault(interface, path)
+
+    def _warn_of_replicas(self, path: str, spec: kni.AttachmentConfigSpec) -> None:
+        """As with the system itself: the second Pod of a template does not get what the first one has."""
+        fixed = "address" if spec.addresses else "MAC address" if spec.mac else ""
+        if fixed and self.pod.kind != "Pod":
+            self.notes.warn(path, f"a fixed {fixed} is for one Pod: a second of this {self.pod.kind} does not start")
 
     def _check_gateways(self, path: str, gateways: frozenset[int]) -> None:
         for version in sorted(gateways):
