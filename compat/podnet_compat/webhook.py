@@ -105,8 +105,12 @@ class Webhook:
         wanted = pods.read(pod, namespace, self._policy)
         found = await self._nads(pods.further_candidates(wanted.all))
         had = await self._had(pod, namespace)
-        usable = [one for one in had if _gives(found, one)]
-        return pods.translate(kept.asked_for(wanted, usable), lambda space, name: found.get((space, name)))
+        asked = kept.asked_for(wanted, [one for one in had if _gives(found, one)])
+        try:
+            return pods.translate(asked, lambda space, name: found.get((space, name)))
+        except InvalidError:
+            # What the user wrote must not fail on what we add to it: the NAD may be another by now.
+            return pods.translate(wanted, lambda space, name: found.get((space, name)))
 
     async def _had(self, pod: core.Pod, namespace: str) -> tuple[kept.Had, ...]:
         owners = pod.metadata.owner_references
