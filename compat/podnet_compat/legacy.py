@@ -82,10 +82,15 @@ def told(nad: Nad, attach_with: str) -> Nad:
 
 
 def without_nulls(value: Any) -> Any:
-    """``value`` without the keys whose value is null: in Kubernetes' YAML they mean absence."""
+    """``value`` without the keys whose value is null: in Kubernetes' YAML they mean absence. Keys are strings, as in
+    the JSON that kubectl makes of YAML, where ``5: x`` is another type."""
     if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return value
+        return {_key(key): without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _key(key: object) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def key_of(source: str) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ from podnet_api.errors import InvalidError
 from podnet_api.faults import FaultType
 from podnet_api.networks import Network
 
-from podnet_compat import annotation, attachment, names, routes
+from podnet_compat import annotation, attachment, names, parts, routes
 from podnet_compat import nad as nads
 from podnet_compat.annotation import Selection
 from podnet_compat.legacy import Nad
@@ -115,6 +115,7 @@ def translate(wanted: Wanted, lookup: Lookup) -> Translation:
         made = work.entry(selection, selection.interface or f"net{place}")
         listed += [made] if made else []
     routes.check_twice([(s.path, s.default_route) for s in wanted.all], work.notes)
+    parts.check(work.parts, work.notes)
     if work.notes.faults:
         raise InvalidError(wanted.subject, work.notes.faults)
     warnings = (*wanted.warnings, *work.notes.warnings)
@@ -153,6 +154,7 @@ class _Work:
     further: list[Further] = field(default_factory=list)
     selected: dict[tuple[str, str], Nad] = field(default_factory=dict)
     resources: Counter[str] = field(default_factory=Counter)
+    parts: list[parts.Part] = field(default_factory=list)
     _uses: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def default(self) -> list[Network]:
@@ -176,6 +178,7 @@ class _Work:
             return None
         nad, made = native
         self.selected[nad.key] = nad
+        self.parts.append(parts.of(selection.path, interface, made.config.spec))
         resource = nad.metadata.annotations.get(names.RESOURCE_NAME, "").strip()
         self.resources.update([resource] if resource else [])
         name = self._network(nad)

@@ -15,7 +15,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import structs
 from podnet_api import kni
 from podnet_api.errors import InvalidError
 from podnet_api.faults import Fault
@@ -103,15 +102,15 @@ def _translated(origin: Source, body: Mapping[str, Any], path: str) -> Made:
     named = body.get("name")
     name = _name(named if isinstance(named, str) else "", f"{path}.name", notes)
     base.check(origin, notes)
-    nad = Nad(metadata=ObjectMeta(name=str(named), namespace=""), spec=NadSpec(config=json.dumps(dict(body))))
+    text = json.dumps(dict(body), sort_keys=True, default=str)
+    nad = Nad(metadata=ObjectMeta(name=str(named), namespace="default"), spec=NadSpec(config=text))
     try:
         found = nads.translate(nad)
     except InvalidError as error:
         faults = [Fault(_path(one.path, path), one.type, one.message, one.value) for one in error.faults]
         raise InvalidError(origin.subject, faults) from error
-    config = structs.replace(found.config, metadata=structs.replace(found.config.metadata, name=name))
-    warnings = tuple(_path(line, path) for line in found.warnings)
-    return Made((base.network(origin.subject, name, name),), (config,), warnings=(*warnings, *notes.warnings))
+    notes.warnings += [_path(line, path) for line in found.warnings]
+    return base.native(origin, name, found.config.spec, notes)
 
 
 def _path(text: str, path: str) -> str:

@@ -51,4 +51,4 @@ def network(origin: Source, name: str, what: str, path: str, notes: Notes, repla
 def paths(reader: Reader) -> list[str]:
     """The paths of the keys of ``reader``, which are asked for by it."""
     reader.accept(*reader.written())
-    return [reader.at(key) for key in reader.written()]
+    return [reader.at(key) for key in sorted(reader.written())]

@@ -15,7 +15,7 @@ from podnet_api.errors import InvalidError
 from podnet_api.faults import FaultType
 from podnet_api.meta import ObjectMeta
 
-from podnet_compat import annotation, attachment, jsontext, legacy, names, routes
+from podnet_compat import annotation, attachment, jsontext, legacy, names, parts, routes
 from podnet_compat import nad as nads
 from podnet_compat import pod as pods
 from podnet_compat.annotation import Selection
@@ -127,20 +127,21 @@ def add(
     name: str,
     own: kni.AttachmentConfigSpec | None = None,
     gateways: frozenset[int] = frozenset(),
-) -> None:
+) -> list[parts.Part]:
     """An entry as Multus reads it: PodNetwork ``name`` for ``nad``, which its plugins attach. ``own`` and ``gateways``:
-    what the system itself asks for beyond the annotation."""
+    what the system itself asks for beyond the annotation. Returns what must come before it, for ``parts.check``."""
     notes = listing.notes
     try:
         found = nads.translate(legacy.nad(dict(nad.body), nad.namespace))
     except InvalidError as error:
         notes.unsupported(f"{one.path}.name", message=str(error))
-        return
+        return []
     asked = attachment.parameters(one, found, notes) or kni.AttachmentConfigSpec()
     led = {version for version, on in zip((4, 6), routes.defaults(one, found, notes), strict=True) if on}
     spec = _merged(asked, own, one.path, notes) if own else asked
     origin = f"{nad.namespace}/{nad.name}"
     listing.add(one.path, name, interface, spec, origin=origin, gateways=gateways | led)
+    return [parts.of(one.path, interface, found.config.spec)]
 
 
 def name(nad: Source, notes: Notes, path: str = "metadata.name") -> str:

@@ -42,12 +42,12 @@ def translate(origin: Source, objects: Objects) -> Made:
 def _leaves(spec: Reader) -> list[str]:
     """The path of every field, through objects and lists."""
     spec.accept(*spec.written())
-    return [path for key in spec.written() for path in _below(spec.raw(key), spec.at(key))]
+    return [path for key in sorted(spec.written()) for path in _below(spec.raw(key), spec.at(key))]
 
 
 def _below(value: Any, path: str) -> list[str]:
     if isinstance(value, dict) and value:
-        return [one for key, item in value.items() for one in _below(item, f"{path}.{key}")]
+        return [one for key, item in sorted(value.items(), key=str) for one in _below(item, f"{path}.{key}")]
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return [one for place, item in enumerate(value) for one in _below(item, f"{path}[{place}]")]
     return [path]

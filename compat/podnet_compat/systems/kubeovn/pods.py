@@ -9,7 +9,7 @@ from __future__ import annotations
 from podnet_api import kni
 from podnet_api import names as api_names
 
-from podnet_compat import addresses
+from podnet_compat import addresses, parts
 from podnet_compat.annotation import Selection
 from podnet_compat.reader import Notes
 from podnet_compat.systems import npwg
@@ -42,33 +42,34 @@ def translate(pod: Source, objects: Objects) -> Made:
     if wanted.default is not None:
         placed.insert(0, (wanted.default, api_names.DEFAULT_INTERFACE))
     names = [(one.namespace, one.name) for one, _ in placed]
+    found: list[parts.Part] = []
     for one, interface in placed:
         several = names.count((one.namespace, one.name)) > 1
         nic = keys.of_entry(pod.annotations, one, interface, several=several)
         heard |= set(nic.written.values())
-        _entry(listing, one, interface, nic, objects)
+        found += _entry(listing, one, interface, nic, objects)
+    parts.check(found, notes)
     for key in sorted(set(filter(keys.is_one, pod.annotations)) - heard):
         notes.warn(f"metadata.annotations[{key}]", "has no effect: the Pod selects no such network or interface")
     made = listing.made()
     return made if placed else Made(warnings=made.warnings)
 
 
-def _entry(listing: Listing, one: Selection, interface: str, nic: Nic, objects: Objects) -> None:
+def _entry(listing: Listing, one: Selection, interface: str, nic: Nic, objects: Objects) -> list[parts.Part]:
     notes = listing.notes
     nad = npwg.must_find(objects, one, notes)
     if nad is None:
-        return
+        return []
     if not is_ours(nad):
         for key in nic.values:
             notes.warn(nic.at(key), f"has no effect: {nad.subject} is not Kube-OVN's")
-        npwg.add(listing, one, interface, nad, npwg.name(nad, notes, f"{one.path}.name"))
-        return
+        return npwg.add(listing, one, interface, nad, npwg.name(nad, notes, f"{one.path}.name"))
     own = kni.AttachmentConfigSpec(addresses=_addresses(nic, notes), mac=_mac(nic, notes))
     _say(nic, notes, but=(keys.ADDRESS, keys.MAC, keys.POOL, keys.DEFAULT_ROUTE))
     default = interface == api_names.DEFAULT_INTERFACE or _default_route(nic, notes)
     families = {6 if ":" in text else 4 for text in own.addresses} or {4}
     gateways = frozenset(families) if default else frozenset[int]()
-    npwg.add(listing, one, interface, nad, npwg.name(nad, notes, f"{one.path}.name"), own, gateways)
+    return npwg.add(listing, one, interface, nad, npwg.name(nad, notes, f"{one.path}.name"), own, gateways)
 
 
 def _say(nic: Nic, notes: Notes, but: tuple[str, ...] = ()) -> list[str]:

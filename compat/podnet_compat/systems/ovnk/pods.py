@@ -6,7 +6,7 @@ from msgspec import structs
 from podnet_api import names as api_names
 from podnet_api.faults import FaultType
 
-from podnet_compat import addresses, legacy
+from podnet_compat import addresses, legacy, parts
 from podnet_compat import nad as nads
 from podnet_compat.annotation import Selection
 from podnet_compat.reader import Notes, Reader
@@ -29,7 +29,7 @@ def nad(origin: Source, objects: Objects) -> Made:
         return Made(warnings=(f"{npwg.CONFIG}: is taken over with the network that made it",))
     if identity.is_primary(origin):
         why = "is not translated: a primary network is attached by the cluster's own CNI, with the network default"
-        return Made(warnings=tuple(f"{reader.at(key)}: {why}" for key in reader.written()))
+        return Made(warnings=tuple(f"{reader.at(key)}: {why}" for key in sorted(reader.written())))
     found = nads.translate(legacy.nad(dict(origin.body), origin.namespace))
     name = identity.network_of(origin, objects, notes, f"{npwg.CONFIG}.name")
     base.check(origin, notes)
@@ -51,31 +51,34 @@ def translate(pod: Source, objects: Objects) -> Made:
     notes.warnings += wanted.warnings
     whole = Objects((*_all(objects), *udn.generated(objects)))
     listing = Listing(pod, notes, adds=wanted.default is None)
+    found = []
     if wanted.default is not None:
-        _entry(listing, wanted.default, api_names.DEFAULT_INTERFACE, whole, frozenset({4}))
+        found += _entry(listing, wanted.default, api_names.DEFAULT_INTERFACE, whole, frozenset({4}))
     for place, one in enumerate(wanted.selections, start=1):
-        _entry(listing, one, one.interface or f"net{place}", whole)
+        found += _entry(listing, one, one.interface or f"net{place}", whole)
+    parts.check(found, notes)
     return listing.made()
 
 
 def _entry(
     listing: Listing, one: Selection, interface: str, objects: Objects, gateways: frozenset[int] = frozenset()
-) -> None:
+) -> list[parts.Part]:
     found = npwg.must_find(objects, one, listing.notes)
     if found is None:
-        return
+        return []
     if not identity.is_ours(found):
-        npwg.add(listing, one, interface, found, npwg.name(found, listing.notes, one.path), gateways=gateways)
-        return
+        plain = npwg.name(found, listing.notes, one.path)
+        return npwg.add(listing, one, interface, found, plain, gateways=gateways)
     if identity.is_primary(found):
         message = "is a primary network: every Pod of its namespace has it already, as ovn-udn1"
         listing.notes.fault(f"{one.path}.name", message, one.name, FaultType.FORBIDDEN)
-    elif one.ips and npwg.config(found).get("subnets"):
+        return []
+    if one.ips and npwg.config(found).get("subnets"):
         message = "addresses can be asked for only of a network without subnets"
         listing.notes.fault(f"{one.path}.ips", message, [str(ip) for ip in one.ips], FaultType.FORBIDDEN)
-    else:
-        name = identity.network_of(found, objects, listing.notes, f"{one.path}.name")
-        npwg.add(listing, one, interface, found, name, gateways=gateways)
+        return []
+    name = identity.network_of(found, objects, listing.notes, f"{one.path}.name")
+    return npwg.add(listing, one, interface, found, name, gateways=gateways)
 
 
 def _all(objects: Objects) -> tuple[Source, ...]:

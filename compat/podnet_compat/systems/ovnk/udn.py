@@ -46,7 +46,7 @@ def of_cluster(origin: Source, objects: Objects) -> Made:
     spec = origin.part("spec", notes)
     network, chosen = spec.child("network"), namespaces(origin, objects)
     message = "is not held: any Pod may name a PodNetwork, unless RBAC keeps it (verb use)"
-    for key in spec.child("namespaceSelector").written():
+    for key in sorted(spec.child("namespaceSelector").written()):
         notes.warn(f"{spec.at('namespaceSelector')}.{key}", message)
     if not chosen:
         what = "selects no namespace that is known: give the Namespaces too"
@@ -114,9 +114,9 @@ def _primary(origin: Source, network: Reader, places: list[str], objects: Object
         if space is not None and identity.PRIMARY_LABEL not in space.labels:
             message = f"needs the label {identity.PRIMARY_LABEL} on Namespace {place}, from its creation on"
             notes.fault("metadata.namespace" if origin.namespace else "spec.namespaceSelector", message, place)
-    for key in network.written():
+    for key in sorted(network.written()):
         inner = network.mapping(key) if key in TOPOLOGIES.values() else {}
-        for one in [f"{network.at(key)}.{field}" for field in inner] or [network.at(key)]:
+        for one in [f"{network.at(key)}.{field}" for field in sorted(inner, key=str)] or [network.at(key)]:
             notes.warn(one, f"is not translated: a primary network {_BY_DEFAULT}")
     base.check(origin, notes)
     return Made(warnings=tuple(notes.warnings))
