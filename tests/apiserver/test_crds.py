@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
+import yaml
+from podnet_hack import generate, paths
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def test_accepted(apiserver: Any, valid: Any) -> None:
@@ -51,3 +59,32 @@ def test_fields_that_selectors_may_use(apiserver: Any) -> None:
     found = apiserver.send("GET", path, query={"fieldSelector": "spec.provider=example.com/selected"})
     assert [item["metadata"]["name"] for item in found.body["items"]] == ["selected"]
     apiserver.send("DELETE", f"{path}/selected")
+
+
+BOUNDS = ("maxItems", "maxLength", "maxProperties", "enum", "pattern")
+
+
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Every part of a schema."""
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from nodes(child)
+
+
+@pytest.mark.parametrize("kind", ["NetworkConfig", "AttachmentConfig"])
+def test_rules_are_affordable_because_of_the_bounds(apiserver: Any, kind: str) -> None:
+    """The API server works out at the bounds what each rule may cost, and refuses a CRD that is over its budget."""
+    files = [yaml.safe_load(file.read_text()) for file in (paths.CHECKOUT / generate.CRDS).glob("*.yaml")]
+    crd = next(one for one in files if one["spec"]["names"]["kind"] == kind)
+    crd["spec"]["group"] = "rules.example.com"
+    crd["metadata"]["name"] = f"{crd['spec']['names']['plural']}.rules.example.com"
+    assert apiserver.send("POST", CRDS, crd, dry_run=True).code == 201
+    endless = copy.deepcopy(crd)
+    for node in nodes(endless["spec"]["versions"][0]["schema"]):
+        for bound in BOUNDS:
+            if not isinstance(node.get(bound), dict):
+                node.pop(bound, None)
+    answer = apiserver.send("POST", CRDS, endless, dry_run=True)
+    assert answer.code == 422
+    assert "cost" in answer.message
