@@ -84,7 +84,8 @@ class Webhook:
                     await self._make(made)
         except InvalidError as error:
             return Deny("Pod", request.name, error.faults)
-        return Allow(takeover.patch(annotations, made.networks), list(made.warnings))
+        devices = injection.patch(request.object, made.resources) if self._policy.inject else []
+        return Allow([*takeover.patch(annotations, made.networks), *devices], list(made.warnings))
 
     async def validate_nad(self, request: Request) -> Allow | Deny:
         """Warnings only: another implementation may well have a use for what we cannot translate."""
