@@ -64,17 +64,18 @@ def translate(reader: Reader, *, leaves_node: bool, gateway: bool) -> Addressing
 
 
 def dns(reader: Reader) -> kni.Dns | None:
-    """``dns`` of a CNI result; it is only reported."""
+    """``dns`` of a CNI result: reported, and in the resolv.conf of Pods whose default route leads over the network."""
     servers = []
     for i, text in enumerate(reader.strings("nameservers")):
         try:
             servers.append(str(addresses.address(text)))
         except ValueError as error:
             reader.notes.fault(f"{reader.at('nameservers')}[{i}]", str(error), text)
-    search = reader.strings("search")
-    reader.ignore("domain", "options", why="the network status has nameservers and search only")
+    search, options = reader.strings("search"), reader.strings("options")
+    reader.ignore("domain", why="it is the obsolete form of search (resolv.conf(5))")
     reader.finish(refuse=True)
-    return kni.Dns(nameservers=servers, search=search) if servers or search else None
+    found = kni.Dns(nameservers=servers, search=search, options=options)
+    return found if servers or search or options else None
 
 
 def _host_local(reader: Reader, leaves_node: bool, _: bool) -> Addressing:
