@@ -126,6 +126,9 @@ EXAMPLES = [
                               "hostDevices[].alloc", "networkIds.flannel"})),
     Example("interfaces", [pod(_ENTRIES, "a"), *_AROUND], texts=["danm.io/interfaces"],
             refused=[(("metadata", "annotations", "danm.io/interfaces", 0, "more"), "x")]),
+    Example("interfaces of a static network", [
+        pod([{"network": "n", "ip": "10.1.0.9", "ip6": "dynamic", "proutes": {"10.30.0.0/16": "10.1.0.3"}}], "a"),
+        _network("DanmNet", "n", "flannel", _STATIC)], texts=["danm.io/interfaces"]),
     Example("Service", [SERVICE, network("DanmNet", "n", "a", host_device="ens4", cidr="10.0.0.0/24"),
                         pod([{"network": "n", "ip": "10.0.0.9"}], "a", labels={"app": "front"})],
             texts=["danm.io/selector"], refused=[(("spec", "selector", "app"), "x")]),

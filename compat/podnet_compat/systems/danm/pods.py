@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from podnet_api import kni
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
 from podnet_api.faults import FaultType
 
-from podnet_compat import addresses, jsontext, ranges
+from podnet_compat import jsontext
 from podnet_compat.reader import Notes, Reader, readers
 from podnet_compat.systems import base
 from podnet_compat.systems.base import Made, Objects, Source
-from podnet_compat.systems.danm import addressing, keys, network
+from podnet_compat.systems.danm import keys, network, parameters
 from podnet_compat.systems.danm.network import Network
 
 _KINDS = {
@@ -26,8 +25,6 @@ _KINDS = {
     "tenantNetwork": keys.TENANT_NETWORK,
     "clusterNetwork": keys.CLUSTER_NETWORK,
 }
-_FAMILIES = ((4, "ip", "proutes"), (6, "ip6", "proutes6"))
-_DYNAMIC, _NONE = "dynamic", "none"
 _ADVICE = {"ips": ", did you mean 'ip'?", "interface": ": the name comes from the network's container_prefix"}
 
 
@@ -101,7 +98,7 @@ def _entry(reader: Reader, group: str) -> Entry | None:
 def _add(listing: base.Listing, entry: Entry, place: int, objects: Objects) -> None:
     reader, notes, pod = entry.reader, listing.notes, listing.pod
     found = _network(entry, pod, objects, notes)
-    spec = _parameters(reader, found)
+    spec = parameters.read(reader, found)
     reader.finish(_ADVICE, refuse=True)
     if found is None:
         return
@@ -175,7 +172,7 @@ def _default(pod: Source, objects: Objects, notes: Notes) -> list[Entry]:
         message = "no networks are named, and no DanmNet, TenantNetwork or ClusterNetwork is called 'default'"
         notes.fault(path, message, type_=FaultType.REQUIRED)
         return []
-    return [Entry(Reader({"ip": _DYNAMIC}, path, notes), found.group, found.kind, found.name)]
+    return [Entry(Reader({"ip": parameters.DYNAMIC}, path, notes), found.group, found.kind, found.name)]
 
 
 def _default_network(pod: Source, objects: Objects) -> Source | None:
@@ -186,76 +183,3 @@ def _default_network(pod: Source, objects: Objects) -> Source | None:
         if found is not None:
             return found
     return None
-
-
-def _parameters(reader: Reader, found: Network | None) -> kni.AttachmentConfigSpec | None:
-    """What an entry asks for beyond its network."""
-    given: list[str] = []
-    routes: list[kni.Route] = []
-    for version, key, route_key in _FAMILIES:
-        asked = reader.string(key)
-        held = [one for one in (_address(reader, key, asked, version, found),) if one]
-        given += held
-        routes += _routes(reader, route_key, version, bool(held) or asked == _DYNAMIC, found)
-    spec = kni.AttachmentConfigSpec(addresses=given, routes=routes)
-    return None if spec == kni.AttachmentConfigSpec() else spec
-
-
-def _address(reader: Reader, key: str, asked: str, version: int, found: Network | None) -> str:
-    """The fixed address of a family; "" for none or one from the pool."""
-    subnet = found.addressing.subnet(version) if found else None
-    if asked in {"", _NONE}:
-        if subnet is not None and found is not None and not found.by_plugins:
-            message = f"asks for no IPv{version} address, but every Pod of the network gets one of {subnet}"
-            reader.notes.warn(reader.at(key), message)
-        elif asked:
-            reader.notes.warn(reader.at(key), f"is so: the network gives no IPv{version} address")
-        return ""
-    if asked == _DYNAMIC:
-        _check_dynamic(reader, key, version, found)
-        return ""
-    return _fixed(reader, key, version, found)
-
-
-def _check_dynamic(reader: Reader, key: str, version: int, found: Network | None) -> None:
-    if found is None:
-        return
-    if found.by_plugins:
-        reader.notes.warn(reader.at(key), "is up to the plugins of the nodes' file, not to a subnet of the network")
-    elif found.addressing.subnet(version) is None:
-        message = f"cannot be allocated: {found.origin.subject} has no IPv{version} subnet"
-        reader.notes.fault(reader.at(key), message, _DYNAMIC)
-
-
-def _fixed(reader: Reader, key: str, version: int, found: Network | None) -> str:
-    """A prefix length is left out, as DANM does: that of the subnet holds."""
-    wanted = ranges.read(reader, key, lambda text: addresses.address(text.partition("/")[0]))
-    if wanted is None or found is None:
-        return ""
-    subnet = found.addressing.subnet(version)
-    if wanted.version != version:
-        reader.notes.fault(reader.at(key), f"must be an IPv{version} address", str(wanted))
-    elif subnet is None and not found.by_plugins:
-        reader.notes.fault(reader.at(key), f"{found.origin.subject} has no IPv{version} subnet", str(wanted))
-    elif subnet is not None and wanted not in subnet:
-        reader.notes.fault(reader.at(key), f"is outside the network's {subnet}", str(wanted))
-    return f"{wanted}/{subnet.prefixlen}" if found.by_plugins and subnet else str(wanted)
-
-
-def _routes(reader: Reader, key: str, version: int, has_address: bool, found: Network | None) -> list[kni.Route]:
-    """Policy routes: DANM makes them where the network has rt_tables and the interface an address."""
-    if not reader.mapping(key) or found is None:
-        return []
-    subnet = found.addressing.subnet(version)
-    led = addressing.parse_routes(reader, key, None)
-    if any(net.version != version for net, _ in led):
-        reader.notes.fault(reader.at(key), f"must hold IPv{version} routes")
-        return []
-    if not found.has_table or not has_address:
-        missing = f"an IPv{version} address" if found.has_table else f"rt_tables in {found.origin.subject}"
-        reader.notes.warn(reader.at(key), f"has no effect, as with DANM: it needs {missing}")
-        return []
-    for net, via in led:
-        if subnet is not None and via not in subnet:
-            reader.notes.warn(f"{reader.at(key)}[{net}]", f"the gateway {via} is outside the network's {subnet}")
-    return [kni.Route(destination=str(net), gateway=str(via)) for net, via in led]
