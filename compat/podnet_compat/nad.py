@@ -22,7 +22,7 @@ from podnet_api.errors import InvalidError
 from podnet_api.faults import Fault, FaultType
 from podnet_api.meta import ObjectMeta, ParametersRef
 
-from podnet_compat import chained, datapath, ipam, jsontext, names, plugins, ranges
+from podnet_compat import chained, datapath, elsewhere, ipam, jsontext, names, plugins, ranges
 from podnet_compat.legacy import Nad, NadSpec
 from podnet_compat.reader import Notes, Reader
 
@@ -30,7 +30,7 @@ PATH = "spec.config"
 _LEAST_MTU6 = 1280
 _LABEL_KEY = re.compile(r"([a-z0-9][-a-z0-9.]{0,251}[a-z0-9]/|[a-z0-9]/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_READ = (names.ATTACH_WITH, names.NODE_SELECTOR, names.RESOURCE_NAME, names.STICKY)
+_READ = (names.ATTACH_WITH, names.NODE_SELECTOR, names.RESOURCE_NAME, names.STICKY, *elsewhere.ANNOTATIONS)
 """Annotations of a NAD that are read here."""
 
 
@@ -60,10 +60,14 @@ def _translated(namespace: str, name: str, text: str, annotations: tuple[tuple[s
     """The same of all that is read of a NAD. Kept, because every Pod that names the NAD asks again."""
     meta = ObjectMeta(name=name, namespace=namespace, annotations=dict(annotations))
     nad = Nad(metadata=meta, spec=NadSpec(config=text))
+    if (foreign := elsewhere.of_annotations(meta.annotations)) is not None:
+        raise InvalidError(nad.subject, [foreign])
     if not text.strip():
         own = f"{PATH}: is empty: the CNI plugins of the nodes' own configuration {nad.metadata.name!r} attach it"
         return _by_plugins(nad, plugins.of_file(nad), [own])
     value = _object(nad, text)
+    if (foreign := elsewhere.of_config(value, PATH)) is not None:
+        raise InvalidError(nad.subject, [foreign])
     notes = Notes()
     if nad.metadata.annotations.get(names.ATTACH_WITH, names.NATIVE) != names.NATIVE:
         return _as_told(nad, plugins.of_config(nad, text, value, PATH, notes), notes)

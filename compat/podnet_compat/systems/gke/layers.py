@@ -171,6 +171,9 @@ def _uplink(spec: Reader) -> str:
 
 def _routes(spec: Reader, outer: bool, *, routed: bool = False) -> list[kni.Route]:
     gateway = ranges.read(spec, "gateway4", addresses.address)
+    if gateway is not None and not outer and not routed:
+        message = "is the next hop of the routes alone: without a range there is no other use"
+        spec.notes.warn(spec.at("gateway4"), message)
     made = []
     for one in spec.children("routes"):
         to = ranges.read(one, "to", addresses.interface)

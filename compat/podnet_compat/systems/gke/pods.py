@@ -121,6 +121,9 @@ def _entry(listing: Listing, one: Reader, chosen: str, objects: Objects) -> str:
             message = f"the cluster's default network is always {api_names.DEFAULT_INTERFACE}"
             notes.fault(one.at("interfaceName"), message, interface)
         return network
+    if interface == chosen and not _has_gateway(network, objects):
+        message = f"leads over network {network}, which has no range, so podnet knows no gateway: decide its addresses"
+        notes.unsupported(at(DEFAULT_INTERFACE), chosen, f"{message} by a NetworkConfig ({decided.KEY})")
     path = one.at("interface") if own else one.at("network")
     name = networks.network_name(network, path, notes)
     gateways = frozenset({4}) if interface == chosen else frozenset[int]()
@@ -156,14 +159,24 @@ def _unchecked(pod: Source, named: list[str], objects: Objects, notes: Notes) ->
 
 def _checks(name: str, objects: Objects) -> bool:
     """Whether nodes check what Pods on network ``name`` send: only datapath vlan does of those made here."""
+    made = _made(name, objects)
+    return made is not None and made.anti_spoof
+
+
+def _has_gateway(name: str, objects: Objects) -> bool:
+    """Whether a default route can lead over network ``name``; of one that is decided, or not known, nobody can tell."""
+    made = _made(name, objects)
+    return made is None or made.ipam is not None
+
+
+def _made(name: str, objects: Objects) -> kni.NetworkConfigSpec | None:
+    """What Network ``name`` becomes, where it is known and can be translated."""
     found = objects.get(GROUP, "Network", name)
-    if found is None or decided.has(found):
-        return False
     try:
-        made = networks.network(found, objects)
+        made = networks.network(found, objects) if found is not None else Made()
     except InvalidError:
-        return False
-    return any(config.spec.anti_spoof for config in made.configs)
+        return None
+    return made.configs[0].spec if made.configs else None
 
 
 def _resources(body: Mapping[str, Any]) -> Iterator[str]:

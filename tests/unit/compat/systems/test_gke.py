@@ -105,7 +105,9 @@ def test_the_default_network_is_the_clusters(name: str) -> None:
 )  # fmt: skip
 def test_pods(annotations: dict[str, Any], expected: list[str]) -> None:
     """Case 12 of the field notes, numbers with gaps, keys in any case."""
-    assert listed(run(pod({f"{KEY}{key}": value for key, value in annotations.items()}), BLUE)) == expected
+    one = pod({f"{KEY}{key}": value for key, value in annotations.items()})
+    assert listed(run(one)) == expected
+    assert listed(run(one, network("blue", "L3", parametersRef=ref("p")), PARAMS)) == expected
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,8 @@ def test_pods(annotations: dict[str, Any], expected: list[str]) -> None:
         ({"interfaces": '[{"interfaceName":"eth1",}]'}, "interfaces]: Invalid value: is not JSON: line 1, column 26"),
         ({"interfaces": "{}"}, "must be a JSON list"),
         ({"interfaces": [{"interfaceName": "eth1", "network": "blue", "mac": "x"}]}, "interfaces][0].mac: Unsupported"),
+        ({"interfaces": TWO, "default-interface": "eth1"},
+         "default-interface]: Unsupported value: \"eth1\": leads over network blue, which has no range"),
         ({"interfaces": TWO, "disable-source-ip-validation": "true"},
          "disable-source-ip-validation]: Unsupported value: \"true\": a node checks the Pods of a whole network"),
         ({"interfaces": TWO, "disable-source-mac-validation": "true"}, "disable-source-mac-validation]: Unsupported"),
