@@ -215,14 +215,14 @@ class Listing:
         origin: str = "",
         gateways: frozenset[int] = frozenset(),
         interface_path: str = "",
-        attachment: str = "",
+        own: attachment.Pair | None = None,
     ) -> None:
         """One entry: PodNetwork ``name`` ("": it has a fault already) as ``interface``.
 
         ``spec``: what it asks for beyond the network. ``origin``: the foreign name, for telling collisions from
         repetitions. ``gateways``: the families (4, 6) whose default route leads over it. A network named once more
         becomes a further PodNetwork on the same NetworkConfig, because a list names each once (KEP-3698).
-        ``attachment``: a PodNetworkAttachment to it, which another source becomes, in the place of ``spec``."""
+        ``own``: the attachment that another source becomes, in the place of ``spec``."""
         self._check_interface(interface_path or path, interface)
         self._check_gateways(path, gateways)
         known = self._from.setdefault(name, origin)
@@ -232,11 +232,12 @@ class Listing:
             return
         if spec is not None:
             self._validate(path, spec)
-        if attachment and name in self._uses:
-            self.notes.fault(path, f"PodNetwork {name} is in the list already", attachment, FaultType.DUPLICATE)
+        if own is not None and name in self._uses:
+            self.notes.fault(path, f"PodNetwork {name} is in the list already", own.name, FaultType.DUPLICATE)
         name = self._use(name)
-        if attachment:
-            entry = Network(pod_network_attachment_name=attachment, interface_name=interface)
+        if own is not None:
+            self._pairs.append(own)
+            entry = Network(pod_network_attachment_name=own.name, interface_name=interface)
         elif spec is None or spec == kni.AttachmentConfigSpec():
             entry = Network(pod_network_name=name, interface_name=interface)
         else:

@@ -1,7 +1,8 @@
 """Antrea's own secondary networks: NADs of type antrea, the IPPools that they name, Pods on them. Pure.
 
 Antrea's agent attaches them by itself, without a CNI call and without Multus, so there is no plugin to go on with:
-they become native. ``networks`` makes them, ``pools`` reads IPPools and the agent's configuration, ``pods`` lists.
+they become native. ``networks`` makes them, ``pools`` reads IPPools and the agent's configuration (a ConfigMap, which
+is only read), ``pods`` lists.
 """
 
 from podnet_compat import legacy
@@ -23,6 +24,7 @@ SYSTEM = System(
         Kind(
             pools.GROUP, "IPPool", networks.pool, namespaced=False, plural="ippools", versions=("v1beta1", "v1alpha2")
         ),
+        Kind("", "ConfigMap", networks.pool, applies=lambda _origin, _objects: False, plural="configmaps"),
     ),
     pods=pods.translate,
     claims=npwg.claims(networks.is_ours),

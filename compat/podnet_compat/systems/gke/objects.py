@@ -91,8 +91,12 @@ def interface(origin: Source, objects: Objects) -> Made:
     if name == "default":
         why = "is not translated: it is the cluster's default network, which needs no attachment"
         return Made(warnings=(f"spec.networkName: {why}", *notes.warnings))
-    made = base.renamed(attachment.pair(origin.namespace, name, name, spec), origin.name)
-    return Made(pairs=(made,), warnings=tuple(notes.warnings))
+    return Made(pairs=(pair(origin, name, spec),), warnings=tuple(notes.warnings))
+
+
+def pair(origin: Source, network: str, spec: kni.AttachmentConfigSpec) -> attachment.Pair:
+    """The attachment that NetworkInterface ``origin`` becomes."""
+    return base.renamed(attachment.pair(origin.namespace, network, network, spec), origin.name)
 
 
 def parameters(origin: Source, objects: Objects) -> Made:

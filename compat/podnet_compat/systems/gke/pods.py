@@ -121,16 +121,16 @@ def _entry(listing: Listing, one: Reader, chosen: str, objects: Objects) -> str:
             message = f"the cluster's default network is always {api_names.DEFAULT_INTERFACE}"
             notes.fault(one.at("interfaceName"), message, interface)
         return network
-    if interface == chosen and not _has_gateway(network, objects):
+    known = _has_gateway(network, objects)
+    if interface == chosen and not known:
         message = f"leads over network {network}, which has no range, so podnet knows no gateway: decide its addresses"
         notes.unsupported(at(DEFAULT_INTERFACE), chosen, f"{message} by a NetworkConfig ({decided.KEY})")
     path = one.at("interface") if own else one.at("network")
     name = networks.network_name(network, path, notes)
     gateways = frozenset({4}) if interface == chosen else frozenset[int]()
+    made = networks.pair(own, name, spec) if own is not None and name else None
     at_name = one.at("interfaceName")
-    listing.add(
-        path, name, interface, spec, origin=network, gateways=gateways, interface_path=at_name, attachment=reference
-    )
+    listing.add(path, name, interface, origin=network, gateways=gateways, interface_path=at_name, own=made)
     return network
 
 
