@@ -56,6 +56,8 @@ class Maker:
         self._reserved = reserved
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._pods = usage.Pods(store.client)
+        self._making: dict[tuple[str, str], kni.NetworkConfigSpec] = {}
+        self._edited: set[tuple[str, str]] = set()
 
     @contextlib.asynccontextmanager
     async def _alone(self, *what: str) -> AsyncIterator[None]:
@@ -78,7 +80,18 @@ class Maker:
             return await self._new(nad, native)
 
     async def _new(self, nad: Nad, native: nads.Native) -> str:
-        """Make the objects. What is in use of the addresses is held before a node could give them."""
+        """Make the objects, unless another NAD's addresses would be given twice."""
+        odd = self._odd(nad, native)
+        if odd:
+            await self._by_plugins(nad, odd)
+        self._making[nad.key] = native.config.spec
+        try:
+            return await self._made(nad, native)
+        finally:
+            del self._making[nad.key]
+
+    async def _made(self, nad: Nad, native: nads.Native) -> str:
+        """What is in use of the addresses is held before a node could give them."""
         if self._reserved and await self._reserved.keeps_apart(nad, native):
             raise BusyError(
                 f"cannot translate {nad.subject} at once: addresses of it are in use, which it is told first"
@@ -87,7 +100,53 @@ class Maker:
         if self._reserved:
             await self._reserved.hold(nad, native, config)
         await self._create(nads.network(nad, native.network.metadata.name, config))
+        self._edited.discard(nad.key)
         return config
+
+    def _odd(self, nad: Nad, native: nads.Native) -> list[Nad]:
+        """The NADs that take addresses from the store of ``nad`` and do not go with it: one of both gives them by a
+        pool of podnet that the other does not have."""
+        mates = [self._store.nads.get(name, namespace) for namespace, name in self._store.stores.mates(nad)]
+        mine = native.config.spec
+        specs = [(mate, self._spec_of(mate)) for mate in mates if mate is not None]
+        return [
+            mate
+            for mate, spec in specs
+            if spec is not None and spec != mine and not (spec.cni is not None and mine.cni is not None)
+        ]
+
+    def _spec_of(self, nad: Nad) -> kni.NetworkConfigSpec | None:
+        """What ``nad`` is made as, or is being made as, or else would be."""
+        network = self._store.networks.get(names.network(*nad.key))
+        ours = network is not None and made_from(network) == names.source(*nad.key)
+        found = self._store.configs.get(kni.config_name(network)) if network is not None and ours else None
+        if found is not None:
+            return found.spec
+        try:
+            return self._making.get(nad.key) or nads.translate(nad).config.spec
+        except InvalidError:
+            return None
+
+    async def _by_plugins(self, nad: Nad, odd: list[Nad]) -> NoReturn:
+        """Have the nodes' plugins attach ``nad`` and ``odd``, so that one store gives their addresses."""
+        store, others = self._store.stores.store(nad.key), ", ".join(mate.subject for mate in odd)
+        shared = f"its addresses are those of {others}, by {store}, and their networks differ"
+        if nad.key in self._edited:
+            raise HeldError(f"cannot translate {nad.subject}: {shared}: edit those as well, or give it other addresses")
+        if any(one.metadata.annotations.get(names.ATTACH_WITH) == names.NATIVE for one in (nad, *odd)):
+            raise HeldError(
+                f"cannot translate {nad.subject}: {shared}, and {names.ATTACH_WITH} does not let plugins do it"
+            )
+        for each in (nad, *odd):
+            if nads.translate(each).config.spec.cni is None:
+                await self._tell_plugins(each)
+        raise BusyError(f"cannot translate {nad.subject} at once: {shared}; CNI plugins are to attach them all")
+
+    async def _tell_plugins(self, nad: Nad) -> None:
+        meta, said = nad.metadata, {names.ATTACH_WITH: names.PLUGINS}
+        patch = {"metadata": {"resourceVersion": meta.resource_version, "annotations": said}}
+        await self._store.client.merge(Nad.resource, meta.name, patch, namespace=meta.namespace)
+        log.info("%s shares a store of addresses: CNI plugins attach it", nad.subject)
 
     async def further(self, nad: Nad, name: str) -> None:
         """Make PodNetwork ``name`` for a further use of ``nad`` in one Pod."""
@@ -187,6 +246,7 @@ class Maker:
         ours = self._store.networks_of(names.source(*nad.key))
         if ours and await self._used(ours):
             raise HeldError(f"cannot translate {nad.subject}: {held}")
+        self._edited.add(nad.key)
         for item in ours if items is None else items:
             await self._store.delete_unchanged(item)
         raise BusyError(f"cannot translate {nad.subject} at once: {busy}")

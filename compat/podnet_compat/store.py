@@ -19,7 +19,7 @@ from podnet_api.errors import ConflictError, KubeError, NotFoundError
 from podnet_api.kube import Cache, Client, manifest
 from podnet_api.kube.client import Kind
 
-from podnet_compat import legacy, names, settle
+from podnet_compat import legacy, names, settle, sharing
 from podnet_compat.legacy import GROUP, Nad
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ class Store:
         self.configs = Cache(client, kni.NetworkConfig)
         self.attachments = Cache(client, multinetwork.PodNetworkAttachment)
         self.parameters = Cache(client, kni.AttachmentConfig, labelSelector=names.SELECTOR)
+        self.stores = sharing.Stores()
+        self.nads.listen(self.stores.changed)
         self._networks_of = Index(self.networks, made_from)
         self._networks_on = Index(self.networks, kni.config_name)
         self._configs_of = Index(self.configs, made_from)

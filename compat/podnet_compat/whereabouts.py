@@ -67,11 +67,11 @@ def _listed(reader: Reader) -> kni.Range | None:
 def _range(reader: Reader) -> kni.Range | None:
     if not reader.has("range"):
         reader.notes.fault(reader.at("range"), "an entry needs a range")
-    bounds = ranges.read(reader, "range", _bounds)
-    if bounds is None:
+    found = ranges.read(reader, "range", bounds)
+    if found is None:
         reader.accept(*_RANGE)
         return None
-    network, start, end = bounds
+    network, start, end = found
     first, last = (ranges.inside(reader, key, network, sloppy=True) for key in _RANGE[:2])
     return kni.Range(
         cidr=str(network),
@@ -81,8 +81,8 @@ def _range(reader: Reader) -> kni.Range | None:
     )
 
 
-def _bounds(text: str) -> tuple[Network, Address | None, Address | None]:
-    """``a-b/len`` or ``a/len``."""
+def bounds(text: str) -> tuple[Network, Address | None, Address | None]:
+    """``a-b/len`` or ``a/len``: the subnet, and the first and last address of the former. Raises ValueError."""
     first, dash, last = text.partition("-")
     if not dash:
         return addresses.interface(text, sloppy=True).network, None, None
