@@ -85,7 +85,7 @@ def hashed_name(name: str, limit: int) -> str:
 
 def interface_name_problem(name: str) -> str:
     """Why the Linux kernel refuses ``name`` for an interface, or ``""`` (dev_valid_name in net/core/dev.c)."""
-    if len(name.encode()) > 15:
+    if len(name.encode(errors="surrogatepass")) > 15:
         return "must be no longer than 15 bytes"
     if name in {"", ".", ".."}:
         return "must not be empty, '.' or '..'"
