@@ -83,7 +83,10 @@ def _network(kind: str, name: str, type_: str, options: Object, namespace: str =
     return made
 
 
-_PODS = [pod([{"clusterNetwork": "n", "ip": "dynamic"}], "a"), pod([{"network": "n", "ip": "dynamic"}], "a")]
+_PODS = [
+    pod([{"network": "m"}, {key: "n", "ip": "dynamic"}], "a") for key in ("clusterNetwork", "network", "tenantNetwork")
+]
+_M = network("DanmNet", "m", "a", host_device="ens7")
 _STATIC = {**_OPTIONS, "routes": {"10.20.0.0/24": "10.1.0.1"}}
 _ENTRIES = [
     {"network": "m", "ip": "10.2.0.9", "ip6": "fd02::9"},
@@ -108,16 +111,16 @@ _DEVICES = [
     {"name": "ens5"},
 ]
 EXAMPLES = [
-    Example("ClusterNetwork", [_network("ClusterNetwork", "n", "macvlan", _OPTIONS, ""), _PODS[0]],
+    Example("ClusterNetwork", [_network("ClusterNetwork", "n", "macvlan", _OPTIONS, ""), _PODS[0], _M],
             more=[_network("ClusterNetwork", "n", "macvlan", _VXLAN, ""),
                   _network("ClusterNetwork", "n", "sriov", _SRIOV, ""),
                   _network("ClusterNetwork", "n", "flannel", _STATIC, "")],
             refused=[(("spec", "Options", "device_pool"), "x/y"), (("spec", "more"), "x"),
                      (("spec", "Options", "more"), "x")], fields=_FIELDS),
-    Example("DanmNet", [_network("DanmNet", "n", "macvlan", _OPTIONS), _PODS[1]],
+    Example("DanmNet", [_network("DanmNet", "n", "macvlan", _OPTIONS), _PODS[1], _M],
             refused=[(("spec", "AllowedTenants", 0), "a")], fields=_FIELDS - {
                 "spec.Options.vxlan", "spec.Options.device_pool"}),
-    Example("TenantNetwork", [_network("TenantNetwork", "n", "macvlan", _OPTIONS)]),
+    Example("TenantNetwork", [_network("TenantNetwork", "n", "macvlan", _OPTIONS), _PODS[2], _M]),
     Example("TenantConfig", [tenant_config(_DEVICES, flannel="f1", weave="w1"),
                              network("TenantNetwork", "t", "a", host_device="ens5"),
                              network("TenantNetwork", "u", "a", {"NetworkType": "flannel"})],

@@ -110,9 +110,10 @@ def _foreign(work: _Work, found: list[Item], settings: Mapping[str, str] | None)
             item.give_way(fresh)
             item.document.changed = True
             fresh = []
-    if fresh and theirs:
-        theirs[0].put_before(fresh)
-        theirs[0].document.changed = True
+    if fresh:
+        first = (theirs or found)[0]
+        first.put_before(fresh)
+        first.document.changed = True
     return [item for item in found if id(item.plain) in rest]
 
 

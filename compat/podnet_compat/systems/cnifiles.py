@@ -192,7 +192,7 @@ SYSTEM = System(
     adds=True,
     kinds=(
         Kind(GROUP, KIND, file, namespaced=False),
-        Kind("", "ConfigMap", config_map, applies=has_files),
+        Kind("", "ConfigMap", config_map, applies=has_files, stays=True),
     ),
     claims=lambda _pod, _objects: False,
     adopt=adopt,

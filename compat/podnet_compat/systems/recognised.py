@@ -113,8 +113,8 @@ SYSTEM = System(
     "recognised",
     adds=True,
     kinds=(
-        *(Kind(group, kind, _object(known)) for known in KNOWN for group, kind in known.kinds),
-        Kind(legacy.GROUP, legacy.KIND, _nad, applies=_is_recognised),
+        *(Kind(group, kind, _object(known), stays=True) for known in KNOWN for group, kind in known.kinds),
+        Kind(legacy.GROUP, legacy.KIND, _nad, applies=_is_recognised, stays=True),
     ),
     pods=_pod,
     claims=_claims,

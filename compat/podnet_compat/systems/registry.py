@@ -31,6 +31,8 @@ class Kind:
     """As the API has it in URLs; empty: never read through the API."""
     versions: tuple[str, ...] = ("v1",)
     """Versions under which it is asked for, the first that is served."""
+    stays: bool = False
+    """Whether the object itself stays beside what becomes of it: a Service, or what is only recognised."""
 
 
 @dataclass(frozen=True)

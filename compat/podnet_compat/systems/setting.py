@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from podnet_api.errors import PodnetError
 
-from podnet_compat.systems.danm.keys import LEGACY_NAMES
+from podnet_compat.systems.danm.keys import LEGACY_NAMES, MANUAL_SERVICES
 
 FORM = "SYSTEM.NAME=VALUE"
 HELP = f"what no object says of another system, e.g. {LEGACY_NAMES}=legacy"
-KNOWN = frozenset({LEGACY_NAMES})
+KNOWN = frozenset({LEGACY_NAMES, MANUAL_SERVICES})
 
 
 class SettingError(PodnetError):

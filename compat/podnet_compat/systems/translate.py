@@ -25,7 +25,7 @@ Object = dict[str, Any]
 @dataclass
 class Outcome:
     """What became of the objects. ``made``: native objects. ``changed``: the given objects that have a list now.
-    ``rest``: those that belong to no other system, in their order."""
+    ``rest``: those that belong to no other system, or stay beside what they became, in their order."""
 
     made: list[Object] = field(default_factory=list)
     changed: list[Object] = field(default_factory=list)
@@ -119,7 +119,7 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
     matching = kinds(origin, objects, systems)
     for kind in matching:
         outcome.add(origin, kind.translate(origin, objects))
-    if not matching:
+    if all(kind.stays for kind in matching):
         outcome.rest.append(item)
 
 

@@ -38,7 +38,7 @@ SYSTEM = System(
     keys=keys.INTERFACES,
     kinds=(
         *(kind for group in keys.GROUPS for kind in _kinds(group)),
-        Kind("", "Service", services.translate, applies=services.is_one),
+        Kind("", "Service", services.translate, applies=services.is_one, stays=True),
     ),
     pods=pods.translate,
     claims=_claims,

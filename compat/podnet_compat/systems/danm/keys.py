@@ -13,6 +13,8 @@ DEFAULT = "default"
 """Name of the network of Pods without the annotation."""
 LEGACY_NAMES = "danm.namingScheme"
 """The setting, with the value ``legacy``, under which ``container_prefix`` is the whole name of an interface."""
+MANUAL_SERVICES = "danm.services"
+"""The setting, with the value ``manual``, under which Services without endpoints are told and not refused."""
 CONFIG_MAP = ("kube-system", "danm-installer-config", "cni_naming_scheme")
 """Where the installer keeps it: namespace and name of a ConfigMap, and its key."""
 

@@ -64,7 +64,7 @@ def read(origin: Source, objects: Objects, notes: Notes) -> Network:
     details = _details(origin, objects, spec, options, kind)
     subnets = addressing.read(options)
     table = options.integer("rt_tables", 1)
-    prefix = _prefix(options)
+    prefix = options.string("container_prefix")
     allowed = _allowed(origin, spec)
     made = _spec(kind, details, subnets, table, options)
     options.ignore("alloc", "alloc6", why="it is DANM's own count of what it gave")
@@ -99,14 +99,6 @@ def _interface(options: Reader, key: str) -> str:
     if problem:
         options.notes.fault(options.at(key), problem, name)
     return "" if problem else name
-
-
-def _prefix(options: Reader) -> str:
-    """It matters to Pods only; each Pod's list holds the name that comes of it."""
-    prefix = options.string("container_prefix")
-    if prefix:
-        options.notes.warn(options.at("container_prefix"), f"is part of the names in Pods' lists: {prefix}<place>")
-    return prefix
 
 
 def _allowed(origin: Source, spec: Reader) -> tuple[str, ...]:
@@ -151,11 +143,11 @@ def _on_device(kind: str, details: Details, options: Reader) -> NetworkConfigSpe
     """ipvlan or macvlan on a host device."""
     notes = options.notes
     if details.pool:
-        notes.unsupported(options.at("device_pool"), details.pool, f"a {kind} network needs host_device")
+        notes.unsupported(options.at("device_pool"), details.pool, f"NetworkType {kind} needs host_device")
         return None
     if not details.device:
         if not notes.faulty(options.at("host_device")):
-            notes.fault(options.at("host_device"), f"a {kind} network needs it", type_=FaultType.REQUIRED)
+            notes.fault(options.at("host_device"), f"NetworkType {kind} needs it", type_=FaultType.REQUIRED)
         return None
     if details.vxlan:
         message = "the VXLAN goes between the nodes' own addresses, without multicast over this device"

@@ -19,7 +19,6 @@ from podnet_compat.reader import Notes, Reader
 from podnet_compat.systems import base, workloads
 from podnet_compat.systems.base import Made, Objects, Source
 from podnet_compat.systems.danm import keys, pods
-from podnet_compat.systems.danm.pods import Entry
 
 _NETWORKS = {
     "network": keys.DANM_NET,
@@ -119,11 +118,13 @@ def _fixed(
                 continue
             given = [text.partition("/")[0] for key in ("ip", "ip6") if (text := entry.reader.string(key))]
             if pod.kind != "Pod" or {"dynamic", "none"} & set(given) or not given:
-                _refuse(path, pod, entry, notes)
+                when = f"{pod.subject} gets its address on {entry.name} only when it starts"
+                _without(path, when, objects, notes)
+                continue
             found.setdefault(pod.name, []).extend(given)
-    if not found and not notes.faults:
+    if not found and not any(path in one for one in (*map(str, notes.faults), *notes.warnings)):
         message = f"no Pod among these objects has fixed addresses on {', '.join(sorted(name for _, name in wanted))}"
-        notes.unsupported(path, message=f"{message}: {_HOW}")
+        _without(path, message, objects, notes)
     return found
 
 
@@ -133,8 +134,12 @@ _HOW = (
 )
 
 
-def _refuse(path: str, pod: Source, entry: Entry, notes: Notes) -> None:
-    notes.unsupported(path, message=f"{pod.subject} gets its address on {entry.name} only when it starts: {_HOW}")
+def _without(path: str, why: str, objects: Objects, notes: Notes) -> None:
+    """The Service stays as it is, without endpoints, if whoever translates takes care of them."""
+    if objects.settings.get(keys.MANUAL_SERVICES) == "manual":
+        notes.warn(path, f"{why}: {_HOW}")
+    else:
+        notes.unsupported(path, message=f"{why}: {_HOW}, and translate with --set {keys.MANUAL_SERVICES}=manual")
 
 
 def _selected(origin: Source, selector: Mapping[str, str], objects: Objects) -> list[Source]:

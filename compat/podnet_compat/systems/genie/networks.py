@@ -71,7 +71,7 @@ def read(origin: Source, objects: Objects, notes: Notes) -> Plan:
     origin.check_top(notes, "spec")
     given, plugin = spec.string("physicalNet"), spec.string("plugin")
     subnet = _subnet(spec, "sub_subnet")
-    spec.finish(refuse=True)
+    spec.finish(refuse=False)
     if not given:
         _required(spec, "plugin", plugin, "without physicalNet")
         return Plan(plugin, subnet)
@@ -134,8 +134,8 @@ def read_physical(origin: Source, notes: Notes) -> Physical:
         _required(shared, "plugin", plugin, "on a dedicated network")
     elif plugin:
         notes.warn(shared.at("plugin"), "has no effect on a shared network: the Logicalnetwork names the plugin")
-    shared.finish(refuse=True)
-    spec.finish(refuse=True)
+    shared.finish(refuse=False)
+    spec.finish(refuse=False)
     return Physical(nic, plugin, subnet, dedicated)
 
 

@@ -194,7 +194,7 @@ def test_datapaths(spec: Object, options: Object, expected: Object) -> None:
 @pytest.mark.parametrize(
     ("spec", "options", "words"),
     [
-        ({}, {}, "spec.Options.host_device: Required value: a ipvlan network needs it"),
+        ({}, {}, "spec.Options.host_device: Required value: NetworkType ipvlan needs it"),
         ({}, {"host_device": "e1", "vlan": 5, "vxlan": 6}, "spec.Options.vxlan: Invalid value: 6"),
         ({}, {"host_device": "e1", "vlan": 4095}, "spec.Options.vlan: Invalid value: 4095"),
         ({}, {"host_device": "e/1"}, "spec.Options.host_device"),
@@ -295,6 +295,7 @@ def test_services_with_fixed_addresses_have_endpoints() -> None:
     front = pod([{"network": "n", "ip": "10.0.0.9"}], "a", labels={"app": "front"})
     outcome = run(ONE, front, danm_examples.SERVICE)
     assert outcome.errors == []
+    assert outcome.rest == [danm_examples.SERVICE]
     assert only(outcome, "EndpointSlice", "s-ipv4") == {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -330,6 +331,15 @@ def test_services_that_are_refused(changes: dict[str, str], words: str) -> None:
     service["metadata"]["annotations"] |= changes
     front = pod([{"network": "n", "ip": "dynamic"}], "a", labels={"app": "front"})
     assert words in "\n".join(run(ONE, front, service).errors)
+
+
+def test_whoever_writes_endpoints_says_so() -> None:
+    front = pod([{"network": "n", "ip": "dynamic"}], "a", labels={"app": "front"})
+    outcome = run(ONE, front, danm_examples.SERVICE, services="manual")
+    assert outcome.errors == []
+    assert "metadata.annotations[danm.io/selector]: Pod a/p gets its address on n only when it starts" in "\n".join(
+        outcome.warnings
+    )
 
 
 def test_a_template_is_translated_in_its_place() -> None:

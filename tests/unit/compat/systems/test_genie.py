@@ -171,6 +171,14 @@ def test_networks_that_are_refused(spec: dict[str, Any], others: list[dict[str, 
     assert any("metadata.annotations[networks][0]" in error for error in pods.errors)
 
 
+def test_a_key_that_nobody_reads_is_told() -> None:
+    """One of Genie's own samples has it: the network is shared then."""
+    misspelt = {**physical("phy", "ens5"), "spec": {"refer_nic": "ens5", "sharedStaus": {"dedicatedNet": True}}}
+    outcome = run(logical("net1", physicalNet="phy", plugin="weave", sub_subnet="10.4.0.0/24"), misspelt)
+    assert outcome.errors == []
+    assert "spec.sharedStaus: unknown key, did you mean 'sharedStatus'?" in "\n".join(outcome.warnings)
+
+
 STATUS = [
     {"name": "default", "interface": "eth0", "ips": ["10.0.0.5", "fd00::5"], "default": True, "dns": {}},
     {"name": "a/b", "interface": "eth4", "ips": ["10.4.0.7"], "dns": {}},
