@@ -168,6 +168,17 @@ def test_the_command_takes_settings(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main.main(["translate", "--set", "colour=red", str(file)]) == 2
 
 
+def test_a_service_stays_beside_its_endpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "service.yaml"
+    net = danm_examples.network("DanmNet", "n", "a", host_device="e", cidr="10.0.0.0/24")
+    front = danm_examples.pod([{"network": "n", "ip": "10.0.0.9"}], "a", labels={"app": "front"})
+    file.write_text(yaml.safe_dump_all([danm_examples.SERVICE, net, front]))
+    assert main.main(["translate", str(file)]) == 0
+    kinds = [item["kind"] for item in yaml.safe_load_all(capsys.readouterr().out)]
+    assert {"Service", "EndpointSlice", "PodNetwork", "Pod"} < set(kinds)
+    assert "DanmNet" not in kinds
+
+
 async def test_genies_status_goes_with_the_network_status(hook: Foreign) -> None:
     rows = [{"interface": "eth0", "ips": ["10.0.0.5"]}, {"interface": "eth1", "ips": ["10.1.0.5"]}]
     annotations = {"cni": "a,b", api_names.NPWG_STATUS_ANNOTATION: json.dumps(rows)}
