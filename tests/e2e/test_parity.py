@@ -66,6 +66,34 @@ DEL) [ ! -e "$CNI_NETNS" ] || inside ip link delete "$CNI_IFNAME" 2>/dev/null ||
 esac
 """.replace("LOG", LOG)
 
+RESOURCE, DEVICES = "podnet.local/dev", ("dev-b", "dev-a")
+INFO = "/run/k8s.cni.cncf.io/devinfo"
+INFO_FILE = f"{INFO}/dp/podnet.local-dev-dev-a-device.json"
+KNOWN = {"type": "pci", "version": "1.1.0", "pci": {"pci-address": "0000:01:00.2", "rdma-device": "mlx5_2"}}
+DEVICE_PLUGIN = f"""
+import concurrent.futures, grpc, os, time
+place, socket = "/var/lib/kubelet/device-plugins/", "podnet-parity.sock"
+def field(number, value): return bytes([number << 3 | 2, len(value)]) + value
+devices = b"".join(field(1, field(1, one.encode()) + field(2, b"Healthy")) for one in {DEVICES})
+def watch(request, context):
+    yield devices
+    while context.is_active(): time.sleep(1)
+class Plugin(grpc.GenericRpcHandler):
+    def service(self, call):
+        if call.method.endswith("/ListAndWatch"): return grpc.unary_stream_rpc_method_handler(watch)
+        answer = field(1, b"") if call.method.endswith("/Allocate") else b""
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: answer)
+if os.path.exists(place + socket): os.unlink(place + socket)
+server = grpc.server(concurrent.futures.ThreadPoolExecutor(8))
+server.add_generic_rpc_handlers((Plugin(),))
+server.add_insecure_port("unix:" + place + socket)
+server.start()
+register = grpc.insecure_channel("unix:" + place + "kubelet.sock").unary_unary("/v1beta1.Registration/Register")
+register(field(1, b"v1beta1") + field(2, socket.encode()) + field(3, b"{RESOURCE}"))
+server.wait_for_termination()
+"""
+"""A device plugin (v1beta1 of the kubelet's API), its messages put together by hand: they have three fields."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Call:
@@ -133,6 +161,7 @@ def _nads(own: str, other: str) -> list[Object]:
         _nad("eq1", _bridge("pareq1", "10.135.0.0/24", isGateway=False)),
         _nad("eq2", _bridge("pareq2", "10.135.0.0/24", isGateway=False, ipMasq=False)),
         _nad("parity-file", None),
+        _nad("devices", _calls(), **{"k8s.v1.cni.cncf.io/resourceName": RESOURCE}),
         _nad("there", _bridge("parthere", "10.136.0.0/24"),
              **{"k8s.v1.cni.cncf.io/nodeSelector": f"kubernetes.io/hostname={other}"}),
     ]  # fmt: skip
@@ -163,12 +192,32 @@ def _pods(node: str) -> list[Object]:
         _pod("hot", "native", node),
         _pod("host", "native", node, hostNetwork=True),
         _inert(node),
+        _with_devices("devices", "devices@v0,devices@v1", node, 2),
+        _with_devices("deviceless", "devices", node, 0),
     ]
 
 
 def _inert(node: str) -> Object:
     made = objects.deployment("inert", 1, **objects.on_node(node))
     made["metadata"]["annotations"] = {LEGACY: "native"}
+    return made
+
+
+def _device_plugin(node: str) -> Object:
+    made = objects.pod("device-plugin", **objects.on_node(node))
+    mount = {"name": "plugins", "mountPath": "/var/lib/kubelet/device-plugins"}
+    container = {"image": image.PROGRAMS, "command": ["python3", "-c", DEVICE_PLUGIN], "volumeMounts": [mount]}
+    made["spec"]["containers"][0] |= container | {"securityContext": {"runAsUser": 0}}
+    made["spec"]["volumes"] = [{"name": "plugins", "hostPath": {"path": mount["mountPath"]}}]
+    return made
+
+
+def _with_devices(name: str, text: str, node: str, count: int) -> Object:
+    """A device for each of ``count`` containers."""
+    made = _pod(name, text, node)
+    first = made["spec"]["containers"][0]
+    asked = {"resources": {"limits": {RESOURCE: "1"}}}
+    made["spec"]["containers"] = [first | asked | {"name": f"c{i}"} for i in range(count)] or [first]
     return made
 
 
@@ -189,22 +238,39 @@ def town(shared: Space) -> Iterator[Town]:
         "parity-listed": _static("parity-listed", shared.namespace, **{names.NETWORKS_ANNOTATION: listed}),
     }
     _prepare(shared, worker)
-    shared.make(*_nads(made.own, other))
-    eventually(lambda: "" if shared.world.find("podnetwork", f"{shared.namespace}.native") else "not mirrored", 20)
+    shared.make(_device_plugin(worker), *_nads(made.own, other))
+    eventually(lambda: _lacking(shared, worker), 40)
     _write(shared, worker, {f"{STATIC}/{name}.json": json.dumps(item) for name, item in statics.items()})
     shared.make(*_pods(worker))
     try:
         ready = [one["metadata"]["name"] for one in _pods(worker) if one["kind"] == "Pod"]
-        shared.wait_ready(*(name for name in ready if name != "rollback"))
+        shared.wait_ready(*(name for name in ready if name not in {"rollback", "deviceless"}))
         yield made
     finally:
-        gone = [PLUGIN, LOG, *FILES, *(f"{STATIC}/{name}.json" for name in statics)]
-        shared.world.on_node(worker, "rm", "-f", *gone)
+        shared.world.on_node(worker, "rm", "-f", *(f"{STATIC}/{name}.json" for name in statics))
+        shared.world.kubectl("delete", "deployment,pod", "--all", "--wait=false")
+        eventually(lambda: _attached(shared, worker), 60)  # the plugin is needed for that
+        shared.world.on_node(worker, "rm", "-f", PLUGIN, LOG, INFO_FILE, *FILES)
+
+
+def _lacking(space: Space, worker: str) -> str:
+    """What must be there before the Pods: kube-scheduler wakes no Pod of ours when a node's resources grow."""
+    devices = space.world.get("node", worker)["status"]["allocatable"].get(RESOURCE, "0")
+    mirrored = space.world.find("podnetwork", f"{space.namespace}.native")
+    return "" if mirrored and devices == str(len(DEVICES)) else f"mirrored: {bool(mirrored)}, {devices} devices"
+
+
+def _attached(space: Space, worker: str) -> str:
+    """What the plugin still holds."""
+    kept = space.world.on_node(worker, "sh", "-c", "grep -l podnet-parity /var/lib/kni/cni/*.json || true")
+    return f"{kept.split()} are left" if kept else ""
 
 
 def _prepare(space: Space, worker: str) -> None:
     wanted = _bridge("parfile", "10.137.0.0/24", name="parity-file")
-    _write(space, worker, {PLUGIN: SCRIPT, FILES[0]: "{", FILES[1]: json.dumps(wanted)})
+    space.world.on_node(worker, "mkdir", "-p", f"{INFO}/dp")
+    files = {PLUGIN: SCRIPT, FILES[0]: "{", FILES[1]: json.dumps(wanted), INFO_FILE: json.dumps(KNOWN)}
+    _write(space, worker, files)
     space.world.on_node(worker, "chmod", "755", PLUGIN)
 
 
@@ -258,6 +324,22 @@ def test_device_id(town: Town) -> None:
     assert (config["deviceID"], config["pciBusID"]) == (DEVICE, DEVICE)
     path = config["runtimeConfig"]["CNIDeviceInfoFile"]
     assert path.startswith("/var/run/k8s.cni.cncf.io/devinfo/cni/")
+
+
+def test_devices(town: Town) -> None:
+    added = {call.interface: call.config["deviceID"] for call in town.calls("devices") if call.command == "ADD"}
+    assert added == {"v0": "dev-a", "v1": "dev-b"}
+
+
+def test_device_info(town: Town) -> None:
+    rows = {row["interface"]: row for row in town.status("devices")}
+    assert rows["v0"]["device-info"] == KNOWN
+    assert "device-info" not in rows["v1"]
+
+
+def test_deviceless(town: Town) -> None:
+    words = f"the kubelet gave the Pod 0 of {RESOURCE}"
+    eventually(lambda: "" if words in town.space.said("deviceless") else "it does not say so", 20)
 
 
 def test_name_injected(town: Town) -> None:
@@ -401,11 +483,13 @@ def test_hot_plug(town: Town) -> None:
 def test_del_from_cache(town: Town) -> None:
     edited = {"spec": {"config": json.dumps(_calls(capabilities=ALL, edited=True))}}
     town.space.world.kubectl("patch", "net-attach-def", "calls", "--type=merge", f"--patch={json.dumps(edited)}")
-    town.space.world.kubectl("delete", "pod", "calls", "order")
+    town.space.world.kubectl("delete", "pod", "calls", "order", "devices")
     eventually(lambda: "" if "DEL d0" in _commands(town.calls("calls")) else "no DEL", 20)
     [deleted] = [call for call in town.calls("calls") if call.command == "DEL"][:1]
     assert "edited" not in deleted.config
     assert deleted.config["runtimeConfig"]["mac"] == MAC
+    left = town.space.world.on_node(town.worker, "sh", "-c", f"ls {INFO}/cni").split()
+    assert not [name for name in left if town.space.namespace in name], "DEL removes what it was told of devices"
 
 
 def test_del_reversed(town: Town) -> None:
