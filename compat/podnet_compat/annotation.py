@@ -57,6 +57,7 @@ def parse(text: str, namespace: str, notes: Notes, path: str = PATH) -> tuple[Se
 
     ``path``: the annotation, where it is another of the same grammar.
     """
+    text = jsontext.clean(text)
     if not text:
         return ()
     if any(mark in text for mark in '[{"'):

@@ -11,7 +11,8 @@ from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPOGRAPHIC = "“”„‘’«»"
-_BEFORE = 40
+_BEFORE, _BEHIND = 12, 8
+"""Characters that are quoted before and behind the place of an error."""
 
 
 class BrokenJsonError(ValueError):
@@ -23,7 +24,7 @@ def load(text: str) -> Any:
     try:
         return clean(json.loads(text, parse_constant=_refuse))
     except json.JSONDecodeError as error:
-        where = f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+        where = f"is not JSON: line {error.lineno}, column {error.colno}{_near(text, error.pos)}: {error.msg}"
         hint = _hint(text, error.pos)
         raise BrokenJsonError(f"{where} ({hint})" if hint else where) from error
     except (ValueError, RecursionError) as error:
@@ -43,6 +44,12 @@ def clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     return value
+
+
+def _near(text: str, at: int) -> str:
+    """What stands there, quoted, with a little of what stands before."""
+    part = " ".join(clean(text)[max(0, at - _BEFORE) : at + _BEHIND].split())
+    return f", near {json.dumps(part, ensure_ascii=False)}" if part else ""
 
 
 def _hint(text: str, at: int) -> str:

@@ -52,7 +52,7 @@ def translate(nad: Nad) -> Native:
     if not nad.metadata.name:
         raise InvalidError(nad.subject, [Fault("metadata.name", FaultType.REQUIRED, "a NAD needs a name")])
     read = ((key, nad.metadata.annotations[key]) for key in _READ if key in nad.metadata.annotations)
-    return _translated(*nad.key, (nad.spec.config if nad.spec else None) or "", tuple(read))
+    return _translated(*nad.key, jsontext.clean((nad.spec.config if nad.spec else None) or ""), tuple(read))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -499,3 +499,22 @@ def test_any_text_is_translated_or_refused(text: str) -> None:
             native(text)
     else:
         assert native(text).config.spec.cni is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"type":"bridge",}', 'line 1, column 18, near "e\\":\\"bridge\\",}"'),
+        ('{\n  "type": "bridge"\n  "bridge": "br1"\n}', "line 3, column 3, near"),
+        ('{"type":"bridge", // mine\n "x":1}', "JSON has no comments"),
+        ("{'type':'bridge'}", "single quotes"),
+        ('{“type”:"bridge"}', "typographic quotes"),
+        ('{"type":bridge}', "a bare word"),
+        ('{"type":"bridge"', "ends too early"),
+    ],
+)
+def test_broken_json_is_quoted_where_it_breaks(text: str, words: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        native(text)
+    [fault] = caught.value.faults
+    assert words in fault.message
