@@ -25,7 +25,7 @@ from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.interface import Datapath
 from podnet_kni_server.datapath.model import Link, NodeLinkState, Observed
-from podnet_kni_server.errors import AttachError
+from podnet_kni_server.errors import AttachError, CheckpointError
 from podnet_kni_server.kinds.kind import Request
 from podnet_kni_server.leases import Holder, Leases
 from podnet_kni_server.macs import Macs
@@ -233,14 +233,47 @@ class Core:
                 self._hooks.forgotten(record)
                 self._hooks.counts()
 
+    async def leave(self, sandbox: str) -> bool:
+        """Write down that ``sandbox`` is to be detached, and leave the rest to ``bury``. False where that cannot be
+        written, or where something has to be taken out of the namespace while that is there: nothing is done then."""
+        async with self.turn(sandbox):
+            record = self._records.get(sandbox)
+            if record is None or record.state is not State.ATTACHED or not all(map(_goes_alone, record.interfaces)):
+                return False
+            with contextlib.suppress(CheckpointError):
+                self._note_leaving(record)
+                return True
+            return False
+
+    async def bury(self, sandboxes: Sequence[str]) -> None:
+        """Detach those that have left, all at once: many links go as fast as one. Raises DatapathError,
+        CheckpointError; what is left over then is detached like any other."""
+        async with contextlib.AsyncExitStack() as turns:
+            for sandbox in sandboxes:
+                await turns.enter_async_context(self.turn(sandbox))
+            known = [record for sandbox in sandboxes if (record := self._records.get(sandbox)) is not None]
+            left = [record for record in known if record.state is State.DETACHING]
+            await self._datapath.detach(None, [link for record in left for link in _links(record)])
+            for record in left:
+                self._forget(record)
+                log.info("detached Pod %s", record.pod)
+                self._hooks.forgotten(record)
+        self._hooks.counts()
+
     async def _undo(self, record: Record) -> None:
         """Take everything of ``record`` away again. The lease goes last: until the links are gone the
         address is in use."""
         if record.interfaces:
             with contextlib.suppress(PodnetError):  # a full disk must not keep us from cleaning up
-                self.keep(msgspec.structs.replace(record, state=State.DETACHING))
-            faultpoints.reached("detach.recorded")
+                self._note_leaving(record)
             await self._datapath.detach(record.netns or None, _links(record))
+        self._forget(record)
+
+    def _note_leaving(self, record: Record) -> None:
+        self.keep(msgspec.structs.replace(record, state=State.DETACHING))
+        faultpoints.reached("detach.recorded")
+
+    def _forget(self, record: Record) -> None:
         faultpoints.reached("detach.unwired")
         self._leases.release(record.sandbox)
         self._macs.release(record.sandbox)
@@ -299,6 +332,12 @@ class Core:
         lock = self._locks.setdefault(sandbox, asyncio.Lock())
         async with lock:
             yield
+
+
+def _goes_alone(interface: InterfaceRecord) -> bool:
+    """Whether deleting the host end is all that detaching takes."""
+    link = interface.link
+    return link.kind == "veth" and link.extras is None and link.dhcp is None
 
 
 def _links(record: Record) -> list[Link]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from podnet_api.errors import PodnetError
 from podnet_kni_server import containers, npwg, status
 from podnet_kni_server.attach import Core
 from podnet_kni_server.nri import errors, types
+from podnet_kni_server.reaper import Reaper
 from podnet_kni_server.records import Record, Sandbox
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ class Files(Protocol):
 class Hook:
     """nri.events.Handler. ``now`` gives a sandbox the list that its Pod has now: what the runtime tells is as it was
     when the sandbox was made, also after a restart of either. ``lost`` hears of sandboxes that are gone and could not
-    be detached. ``resolv`` gives the mount of a container's resolv.conf, where it is not the runtime's."""
+    be detached. ``resolv`` gives the mount of a container's resolv.conf, where it is not the runtime's. ``reaper``
+    detaches stopped ones behind the answer; without it the answer waits."""
 
     def __init__(
         self,
@@ -47,12 +49,14 @@ class Hook:
         now: Callable[[Sandbox], Sandbox] = lambda sandbox: sandbox,
         lost: Callable[[str], None] = lambda one: None,
         resolv: Callable[[Record, types.Container], types.Mount | None] = lambda record, container: None,
+        reaper: Reaper | None = None,
     ) -> None:
         self._core = core
         self._files = files
         self._now = now
         self._lost = lost
         self._resolv = resolv
+        self._reaper = reaper
         self.synchronized = asyncio.Event()
         self.sandboxes: dict[str, Sandbox] = {}
         """All that live, by id, as the runtime told of them."""
@@ -65,7 +69,7 @@ class Hook:
         """Bring records and kernel in line with what runs now."""
         log.info("synchronizing with %d sandboxes and %d containers", len(pods), len(containers))
         found = [_sandbox(pod) for pod in pods]
-        alive = [s for s in found if s.host_network or (s.netns and os.path.exists(s.netns))]  # noqa: ASYNC240 (a stat on a tmpfs)
+        alive = [sandbox for sandbox in found if _lives(sandbox)]
         self.sandboxes = {sandbox.id: sandbox for sandbox in alive}
         await self._core.reconcile([self._now(sandbox) for sandbox in alive])
         self._files.tidy({record.sandbox for record in self._core.records()})
@@ -105,11 +109,11 @@ class Hook:
 
     async def stop_pod_sandbox(self, pod: types.PodSandbox) -> None:
         """Detach; the namespace may be gone already."""
-        await self._detach(pod)
+        await self._detach(pod, self._reaper.take if self._reaper else self._core.detach)
 
     async def remove_pod_sandbox(self, pod: types.PodSandbox) -> None:
-        """Detach what a lost Stop left."""
-        await self._detach(pod)
+        """Detach what a lost Stop left; wait for what goes on of one that was not lost."""
+        await self._detach(pod, self._core.detach)
 
     async def _attach(self, pod: types.PodSandbox) -> None:
         told = _sandbox(pod)
@@ -118,16 +122,18 @@ class Hook:
         listed = names.NETWORKS_ANNOTATION in sandbox.annotations or npwg.unserved(sandbox)
         if not listed and self._core.record(pod.id) is None:
             return
+        if self._reaper:
+            await self._reaper.gone(sandbox.pod)
         try:
             await self._core.attach(sandbox)
         except PodnetError as error:
             log.warning("refused sandbox %s: %s", pod.id, error)
             raise errors.HookRefused(str(error)) from error
 
-    async def _detach(self, pod: types.PodSandbox) -> None:
+    async def _detach(self, pod: types.PodSandbox, detach: Callable[[str], Awaitable[None]]) -> None:
         self.sandboxes.pop(pod.id, None)
         try:
-            await self._core.detach(pod.id)
+            await detach(pod.id)
         except PodnetError as error:
             log.error("cannot detach sandbox %s: %s", pod.id, error)
             self._lost(pod.id)
@@ -135,6 +141,14 @@ class Hook:
         except asyncio.CancelledError:  # the runtime's deadline: it does not ask a third time
             self._lost(pod.id)
             raise
+
+
+def _lives(sandbox: Sandbox) -> bool:
+    """Of one that has ended (a node that was restarted has many) a runtime tells no namespace, as of one on the host's
+    network; which has no list."""
+    if sandbox.host_network:
+        return names.NETWORKS_ANNOTATION not in sandbox.annotations
+    return bool(sandbox.netns) and os.path.exists(str(sandbox.netns))
 
 
 def _sandbox(pod: types.PodSandbox) -> Sandbox:

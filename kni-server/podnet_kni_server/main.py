@@ -22,6 +22,8 @@ from pathlib import Path
 
 # Must be set before grpc is imported: its fork handlers deadlock with threads of ours.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+# When it is imported aiohttp loads all authorities that the system trusts, for contexts that are not used here: 2 MiB.
+os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -50,6 +52,7 @@ from podnet_kni_server.objects import Objects
 from podnet_kni_server.plug import Plugger
 from podnet_kni_server.podresources import Kubelet, kubelet
 from podnet_kni_server.probes import Probes
+from podnet_kni_server.reaper import Reaper
 from podnet_kni_server.records import Record, Sandbox
 from podnet_kni_server.remake import Remaker
 from podnet_kni_server.resolver import Resolver
@@ -58,6 +61,8 @@ from podnet_kni_server.runtime_calls import RuntimeCalls
 from podnet_kni_server.second_hook import SecondHook
 from podnet_kni_server.server import Server, Service
 
+if os.environ["SSL_CERT_FILE"] == os.devnull:
+    del os.environ["SSL_CERT_FILE"]  # a kubeconfig may name no authority and mean the system's
 log = logging.getLogger("podnet_kni_server")
 
 _CHECK_SECONDS = 5.0
@@ -188,7 +193,10 @@ class _Program:
         plugger = Plugger(self._core, self._objects, self._datapath)
         self._running = Running(self._core, plugger, self._pod, self._publisher, self._events)
         resolver = Resolver(self._publisher.directory, self._pod, Path(args.host_root), self._events)
-        self._hook = Hook(self._core, self._publisher, self._running.now, self._running.lost, resolver.mount)
+        self._reaper = Reaper(self._core, self._running.lost)
+        self._hook = Hook(
+            self._core, self._publisher, self._running.now, self._running.lost, resolver.mount, self._reaper
+        )
         self._running.sandboxes = self._alive
         self._checker = Checker(
             self._core,
@@ -247,6 +255,7 @@ class _Program:
         self._objects.pods.listen(self._mirrored)
         self._objects.on_list_change(self._running.objects_changed)
         self._tasks.create_task(self._running.run(), name="running Pods")
+        self._tasks.create_task(self._reaper.run(), name="reaper")
         if self._args.check_interval > 0:
             self._tasks.create_task(self._checker.run(), name="check")
         self._tasks.create_task(self._blocks.run(), name="blocks")

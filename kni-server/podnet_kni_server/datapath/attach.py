@@ -134,10 +134,8 @@ def _make_usual(node: Node, pod: Pod, todo: list[Link], undo: list[Callable[[], 
         requests = [links.make_veth(link, *own, master, pod.fd) for link, own, master in ways]
         made = [(at, True, indices[at][0], link.host_name) for at, link in enumerate(todo)]
         _check_made(node, pod, answer_of(requests, told, first), made, undo)
-    faultpoints.reached("kernel.linked")
     guarded = [link for link in todo if link.anti_spoof]
-    if guarded:
-        _guard(node, guarded, spoof.guard(guarded), undo)
+    _guard(node, guarded, spoof.guard(guarded) if guarded else [], undo)
     return _set_up_usual(pod.channel, todo, indices)
 
 
@@ -157,14 +155,15 @@ def _set_up_usual(inside: Channel, todo: list[Link], indices: list[usual.Indices
 def _make_any(node: Node, pod: Pod, todo: list[Link], undo: list[Callable[[], object]]) -> list[Observed]:
     prepared = prepare(todo)
     _make_links(node, pod, prepared, undo)
-    faultpoints.reached("kernel.linked")
-    if prepared.guard:
-        _guard(node, prepared.guarded, prepared.guard, undo)
+    _guard(node, prepared.guarded, prepared.guard, undo)
     batch = [*prepared.settings, *_replace_defaults(pod, prepared, undo), *prepared.reads]
     return _read_back(pod.channel.batch(batch).check(), len(batch), prepared)
 
 
 def _guard(node: Node, guarded: list[Link], transaction: list[Request], undo: list[Callable[[], object]]) -> None:
+    faultpoints.reached("kernel.linked")
+    if not transaction:
+        return
     undo.append(lambda: release(node, guarded))
     guard(node, transaction)
     faultpoints.reached("kernel.guarded")

@@ -94,7 +94,12 @@ class FakeDatapath:
             await asyncio.sleep(self.delay)
             if self.fail_detach:
                 raise DatapathError(f"cannot detach: {self.fail_detach}")
-            self._remove(self.namespaces.get(netns_path or "", {}), links)
+            if netns_path is not None:
+                self._remove(self.namespaces.get(netns_path, {}), links)
+                return
+            ends = {link.host_name for link in links if link.host_name}
+            for present in self.namespaces.values():  # a pair goes with its host end
+                self._remove(present, [link for link in present.values() if link.host_name in ends])
 
     async def observe(self, netns_path: str, names: Collection[str] | None) -> list[Observed]:
         """See interface.Datapath."""

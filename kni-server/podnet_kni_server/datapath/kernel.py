@@ -63,7 +63,11 @@ class KernelDatapath:
         self._worker = Worker(node_netns)
         # A thread apart: closing a packet socket waits for a grace period of the kernel, some 20 ms.
         self._herald = Worker(node_netns)
+        # And another one: deleting links waits for several, and attaching need not wait for that.
+        self._remover = Worker(node_netns)
         self._node: attach.Node | None = None
+        self._removing: attach.Node | None = None
+        """The channels of the remover's thread."""
         self._last: tuple[NodeLink, ...] = ()
         self._kinds: dict[str, str] = {}
         """Asked of the kernel once, and again while one that is needed is lacking: somebody may load a module."""
@@ -96,11 +100,21 @@ class KernelDatapath:
 
     async def detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
         """See interface.Datapath."""
-        await self._worker.call(self._detach, netns_path, links)
+        if any(link.kind != "veth" or link.extras for link in links):
+            await self._worker.call(self._detach, netns_path, links)
+        else:
+            await self._worker.call(_nothing)  # what was given up there may still be making these links
+            await self._remover.call(self._remove, links)
+
+    def _remove(self, links: Sequence[Link]) -> None:
+        if self._removing is None:
+            _ = self._remover.home
+            self._removing = attach.Node()
+        attach.detach(self._removing, None, links)
 
     def _detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
         channels = self._channels()
-        if netns_path is not None and any(link.kind != "veth" or link.extras for link in links):
+        if netns_path is not None:
             try:
                 with self._worker.pod(netns_path) as pod:
                     return whole.detach_all(channels, pod, links)
@@ -194,9 +208,20 @@ class KernelDatapath:
         """See interface.Datapath."""
         await self._worker.call(self._close)
         await self._worker.close()
+        await self._remover.call(self._close_removing)
+        await self._remover.close()
         await self._herald.close()
 
     def _close(self) -> None:
         if self._node is not None:
             self._node.close()
             self._node = None
+
+    def _close_removing(self) -> None:
+        if self._removing is not None:
+            self._removing.close()
+            self._removing = None
+
+
+def _nothing() -> None:
+    """Waits its turn."""

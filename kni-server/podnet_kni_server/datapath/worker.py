@@ -87,6 +87,10 @@ class Worker:
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` in the thread, after every earlier call. Cancelling only drops the answer."""
+        return await self.begin(function, *arguments)
+
+    def begin(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
+        """The same, for a caller that has something to do meanwhile. Called in an event loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             loop.add_reader(self._bell, self._hear)
@@ -104,7 +108,7 @@ class Worker:
             os.eventfd_write(self._bell, 1)
 
         self._jobs.put(job)
-        return await future
+        return future
 
     def _hear(self) -> None:
         """In the event loop: hand over the answers that are there."""
