@@ -166,8 +166,20 @@ def pool_of(config: kni.NetworkConfig) -> Pool | None:
     ipam = config.spec.ipam
     if ipam is None:
         return None
-    ranges = tuple(_range(item, ipam) for item in ipam.ranges)
-    return Pool(config.metadata.name, ranges, ipam.scope == "node", ipam.sticky, ipam.space)
+    name = config.metadata.name
+    known = _known.get(name)
+    if known is None or known[0] is not ipam:
+        ranges = tuple(_range(item, ipam) for item in ipam.ranges)
+        known = ipam, Pool(name, ranges, ipam.scope == "node", ipam.sticky, ipam.space)
+        if len(_known) >= _KNOWN_LIMIT:
+            _known.clear()
+        _known[name] = known
+    return known[1]
+
+
+_known: dict[str, tuple[kni.Ipam, Pool]] = {}
+"""What was read last, by NetworkConfig: every Pod asks again. Objects do not change; a new version is another one."""
+_KNOWN_LIMIT = 4096
 
 
 def _range(item: kni.Range, ipam: kni.Ipam) -> PoolRange:
