@@ -1,6 +1,7 @@
 """What the benchmarks of a node wrote, for people: build/bench.md with build/bench.svg. Run by `make bench`.
 
 `python -m benchmark.report`. What has not been measured is left out. Ratios are against the C floor of the same run.
+before.json keeps what was measured before it was improved: the ratio where a row has one, else the value.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 
 BUILD = pathlib.Path(__file__).parents[2] / "build"
 _GOAL = 1.3
-_COLUMNS = ("name", "value", "unit", "p99", "baseline", "ratio", "more", "goal")
+_COLUMNS = ("name", "value", "unit", "p99", "baseline", "ratio", "before", "more", "goal")
+_BEFORE: dict[str, float] = json.loads((pathlib.Path(__file__).parent / "before.json").read_text())
 _WIDTH, _ROW, _LEFT, _HEIGHT = 760, 18, 300, 160
 
 Rows = Sequence[dict[str, Any]]
@@ -26,6 +28,7 @@ def read(name: str) -> Any:
 
 def table(rows: Rows) -> str:
     """A table in Markdown, of the columns that anything is in."""
+    rows = [{**row, "before": _BEFORE[row["name"]]} if row["name"] in _BEFORE else row for row in rows]
     columns = [column for column in _COLUMNS if any(column in row for row in rows)]
     lines = [columns, ["---"] * len(columns), *([str(row.get(c, "")) for c in columns] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
