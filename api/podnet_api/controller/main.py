@@ -5,7 +5,7 @@ multinetwork.x-k8s.io podnetworks: get, list, watch, create, patch; podnetworks/
 podnetworkattachments: get, list, watch, patch; podnetworkattachments/status: patch.
 kni.multinetwork.x-k8s.io networkconfigs, attachmentconfigs: get, list, watch, patch;
 ipblocks, nodenetworks: list, delete.
-core pods: list, watch; nodes: list; events: create. apps statefulsets: list.
+core pods: list, watch; nodes: list, patch; events: create. apps statefulsets: list.
 apiextensions.k8s.io customresourcedefinitions: list, watch (kopf waits for our CRDs by it).
 
 In its namespace: create of leases; get, update of the Lease podnet-controller (coordination.k8s.io).
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 import kopf
 
 from podnet_api import core, multinetwork, names
-from podnet_api.controller import duplicates, garbage, leadership, operator, usage
+from podnet_api.controller import deadnodes, duplicates, garbage, leadership, operator, usage
 from podnet_api.controller.queue import Queue
 from podnet_api.controller.reconcile import COMPONENT, Reconciler
 from podnet_api.controller.store import KINDS, Key, Store, key_of
@@ -51,6 +51,7 @@ async def run(
     pods.listen(lambda old, new: _recheck(uses.learn(old, new), old, new, store, queue))
     async with asyncio.TaskGroup() as group:
         helpers = [group.create_task(work) for work in (pods.run(), garbage.Collector(client).run())]
+        helpers.append(group.create_task(deadnodes.Undertaker(client).run()))
         helpers.append(group.create_task(_work(queue, reconciler, pods)))
         helpers.append(group.create_task(_resync(client, store, queue)))
         helpers.append(group.create_task(duplicates.watch(client, pods, store)))
