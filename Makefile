@@ -21,7 +21,7 @@ PYTEST := $(RUN) pytest
 ROOMS := api kni-server scheduler-extender compat tests hack
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint generate unit nri apiserver scheduler netns vm e2e test conformance bench bench-controller bench-proxy bench-scheduler soak-proxy chaos fuzz image cluster-up cluster-down demo demo-down
+.PHONY: bench-compat help setup lint generate unit nri apiserver scheduler netns vm e2e test conformance bench bench-controller bench-proxy bench-scheduler soak-proxy chaos fuzz image cluster-up cluster-down demo demo-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,7 @@ bench: setup ## measurements against the kernel floor (root), written to build/b
 	$(HACK).packages cc ip nft
 	$(RUN) python tests/benchmark/run.py
 	$(RUN) python tests/benchmark/datapaths.py
+	$(RUN) python tests/benchmark/compat.py
 	@$(RUN) python tests/benchmark/report.py
 
 bench-node: setup ## 1,000 sandboxes with three networks on one node through NRI (root), to build/bench-node.json
@@ -93,6 +94,11 @@ bench-proxy: setup ## what podnet-proxy costs who reads (BENCH="--pods 5000"), t
 soak-proxy: setup ## a watch of 30 minutes and 5,000 Pods through podnet-proxy
 	PODNET_WATCH_PODS=5000 PODNET_WATCH_SECONDS=1800 $(PYTEST) tests/apiserver/test_proxy_watch.py
 
+bench-compat: setup ## 10,000 NADs and Pods through compat, to build/bench-compat.json; 500 NADs and 10,000 Pods, checked
+	$(RUN) python tests/benchmark/compat.py $(BENCH)
+	PODNET_COMPAT_NADS=500 PODNET_COMPAT_PODS=10000 $(PYTEST) -s tests/apiserver/test_compat_scale.py
+	@$(RUN) python tests/benchmark/report.py
+
 bench-controller: setup ## podnet-controller before 1,000 networks and 20,000 Pods, to build/bench-controller.json
 	$(RUN) python tests/benchmark/controller.py $(BENCH)
 
@@ -105,7 +111,7 @@ chaos: setup ## the extender and the KNI server killed again and again, a node w
 	PODNET_CRASH_ROUNDS=1000 PODNET_OUTAGE_SECONDS=600 PODNET_IPAM_SECONDS=300 $(PYTEST) -s --timeout=7200 \
 		tests/apiserver/kni/test_crash.py tests/apiserver/test_ipam_proof.py
 
-fuzz: setup ## everything that the KNI server reads of others, fuzzed for 10 minutes (FUZZ="--seconds 3600")
+fuzz: setup ## all that is read of others, fuzzed for 10 minutes (FUZZ="--seconds 3600", "--target compat --runs 10000000")
 	$(UV) run --no-sync --with atheris==3.0.0 python tests/fuzz.py $(FUZZ)
 
 image: setup ## build the images

@@ -77,6 +77,7 @@ def main() -> None:
         ("Attach and detach against the C floor", floor),
         (f"{node.get('pods')} sandboxes with three networks through NRI", node.get("records", [])),
         ("What networks add to the start of a Pod", cluster.get("records", [])),
+        ("Multus' objects through compat", read("bench-compat.json") or []),
     ):
         text += f"\n## {title}\n\n{table(rows)}" if rows else ""
     (BUILD / "bench.md").write_text(text)
