@@ -25,11 +25,14 @@ Object = dict[str, Any]
 @dataclass
 class Outcome:
     """What became of the objects. ``made``: native objects. ``changed``: the given objects that have a list now.
-    ``rest``: those that belong to no other system, or stay beside what they became, in their order."""
+    ``rest``: those that belong to no other system, or stay beside what they became, in their order; the latter are
+    ``kept`` as well. ``gone``: of what changed, the annotations in whose place the list is, by id."""
 
     made: list[Object] = field(default_factory=list)
     changed: list[Object] = field(default_factory=list)
     rest: list[Object] = field(default_factory=list)
+    kept: list[Object] = field(default_factory=list)
+    gone: dict[int, tuple[str, ...]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     _origins: dict[tuple[str, str, str], tuple[Object, str]] = field(default_factory=dict)
@@ -111,6 +114,7 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
         made = translate_pod(pod, objects, systems)
         outcome.add(pod, made)
         if made.listed:
+            outcome.gone[id(item)] = _gone(pod, objects, systems)
             outcome.changed.append(workloads.annotated(item, listing(made)))
         else:
             outcome.rest.append(item)
@@ -121,6 +125,13 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
         outcome.add(origin, kind.translate(origin, objects))
     if all(kind.stays for kind in matching):
         outcome.rest.append(item)
+        outcome.kept += [item] if matching else []
+
+
+def _gone(pod: Source, objects: Objects, systems: tuple[System, ...]) -> tuple[str, ...]:
+    """The annotations of ``pod`` in whose place the list is: those of every system, unless its own goes on reading."""
+    system = next(system for system in systems if system.has(pod, objects))
+    return () if system.stays else (*(key for one in systems for key in one.keys), *system.carries)
 
 
 def translate_pod(pod: Source, objects: Objects, systems: tuple[System, ...]) -> Made:
@@ -160,7 +171,9 @@ def _unheard(pod: Source, chosen: System | None, systems: Iterable[System]) -> t
     """A warning for each key of a system that does not translate ``pod``."""
     heard = frozenset(chosen.keys) if chosen else _HEARD_ELSEWHERE
     keys = {key: system.name for system in systems for key in system.keys if key in pod.annotations}
-    instead = f"{chosen.name} translates the Pod" if chosen else "it is not {}'s without the other keys that go with it"
+    instead = f"{chosen.name} translates the Pod" if chosen else "{} has no claim to a Pod like this"
+    if chosen is None and names.NETWORKS in pod.annotations:
+        instead = f"{names.NETWORKS} decides"
     return tuple(
         f"metadata.annotations[{key}]: has no effect: {instead.format(keys[key])}" for key in sorted(set(keys) - heard)
     )
