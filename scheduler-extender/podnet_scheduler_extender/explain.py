@@ -38,7 +38,7 @@ def explain(resolution: Resolution, offered: Collection[str] | None, snapshot: S
         return _no(resolution.faults[0].refusal, "; ".join(faults))
     nodes = sorted(snapshot.nodes) if offered is None else sorted(offered)
     verdict = filter.judge(resolution, nodes, snapshot, ledger)
-    if verdict.fitting:
+    if verdict.fits:
         return Explanation(True)
     return _no(*_why(resolution, verdict, snapshot))
 

@@ -67,14 +67,26 @@ class Extender:
         resolution = self._resolution(pod)
         verdict = self._check_and_record(pod.metadata.uid, resolution, nodes)
         self._count(pod, verdict)
-        failed: dict[str, str] = {}
-        unresolvable: dict[str, str] = {}
-        for why, refused in verdict.by_refusal.items():
-            (unresolvable if why.static else failed).update(dict.fromkeys(refused, why.text))
-        answer = wire.answer(args, verdict.fitting, failed, unresolvable, whole=len(verdict.fitting) == len(nodes))
-        told = verdict.asked or Selection(verdict.chosen.flags, [])
-        self._told = _Told(answer.names, told, self.state.snapshot.index.generation)
+        answer = self._answer(args, verdict)
+        self._told = _Told(answer.names, Selection(verdict.chosen.flags, []), self.state.snapshot.index.generation)
         return answer
+
+    def _answer(self, args: wire.Args, verdict: Verdict) -> wire.FilterResult:
+        """In the form of the question. Where all fit their names go back as they came."""
+        refused: dict[bool, list[tuple[str, list[bytes]]]] = {True: [], False: []}
+        for why, lost in verdict.lost.items():
+            refused[why.static].append((why.text, self._quoted(lost)))
+        failed, unresolvable = wire.failures(refused[False]), wire.failures(refused[True])
+        if not wire.by_name(args):
+            return wire.FilterResult(b"null", wire.fitting_nodes(args, verdict.fitting), failed, unresolvable)
+        fitting = bytes(args.node_names)
+        if not verdict.whole:
+            fitting = b"[" + b",".join(self._quoted(Selection(verdict.chosen.flags, []))) + b"]"
+        return wire.FilterResult(fitting, b"null", failed, unresolvable)
+
+    def _quoted(self, nodes: Selection) -> list[bytes]:
+        """Names as JSON."""
+        return [*self.state.snapshot.index.quoted(nodes.flags), *map(msgspec.json.encode, nodes.unknown)]
 
     def _check_and_record(self, uid: str, resolution: Resolution, nodes: list[str]) -> Verdict:
         """The critical section. Of a Pod that the watch shows bound already, the books speak."""
@@ -85,11 +97,11 @@ class Extender:
         self._turn = verdict.chosen.flags.rfind(1) + 1
         if self.state.booked(uid) is None:
             self.ledger.record(uid, verdict.chosen, resolution.demand, now)
-        if verdict.fitting:
+        if verdict.fits:
             self.waiting.forget(uid)
         else:
             self.waiting.refused(uid, _shared(self.state.snapshot.index.select(nodes).flags))
-        if dropped or not verdict.fitting:
+        if dropped or not verdict.fits:
             self.changed()
         return verdict
 
@@ -98,9 +110,7 @@ class Extender:
         snapshot, asked = self.state.snapshot, self._selection(args)
         points, elsewhere = self._scores.on(self._resolution(wire.pod_of(args)).demand, snapshot, self.weights)
         ahead = score.lead(points, elsewhere, asked)
-        return wire.priorities(
-            (lead, [*snapshot.index.quoted(flags), *map(msgspec.json.encode, others)]) for lead, flags, others in ahead
-        )
+        return wire.priorities((lead, self._quoted(Selection(flags, others))) for lead, flags, others in ahead)
 
     def _selection(self, args: wire.Args) -> Selection:
         """The nodes of a request; mostly they are what /filter has just answered."""
@@ -184,9 +194,10 @@ class Extender:
             self.changed()
 
     def _count(self, pod: wire.Pod, verdict: Verdict) -> None:
-        counts = {why.text: len(nodes) for why, nodes in verdict.by_refusal.items()}
+        counts = {why.text: lost.flags.count(1) + len(lost.unknown) for why, lost in verdict.lost.items()}
         for text, count in counts.items():
             self.metrics.refused.labels(text).inc(count)
-        total = len(verdict.fitting) + sum(counts.values())
-        refused = "".join(f", {count} {text}" for text, count in counts.items())
-        log.info("filter Pod %s: %d of %d nodes fit%s", pod, len(verdict.fitting), total, refused)
+        if log.isEnabledFor(logging.INFO):
+            fitting = len(verdict.fitting)
+            refused = "".join(f", {count} {text}" for text, count in counts.items())
+            log.info("filter Pod %s: %d of %d nodes fit%s", pod, fitting, fitting + sum(counts.values()), refused)

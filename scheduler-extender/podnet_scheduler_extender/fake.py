@@ -164,9 +164,10 @@ class Cluster:
 
     def filter(
         self, pod: str, networks: Sequence[str | dict[str, Any]], nodes: Iterable[str], stateful_set: str = ""
-    ) -> wire.FilterResult:
+    ) -> Told:
         """/filter, as kube-scheduler would ask."""
-        return self.extender.filter(request(pod, networks, nodes, stateful_set))
+        answer = wire.encode(self.extender.filter(request(pod, networks, nodes, stateful_set)))
+        return msgspec.json.decode(answer, type=Told)
 
     def fitting(self, pod: str, networks: Sequence[str | dict[str, Any]], nodes: Iterable[str]) -> list[str]:
         """The nodes that /filter leaves."""
@@ -177,6 +178,15 @@ class Cluster:
         return ObjectMeta(
             name=name, namespace=namespace, uid=name, resource_version=version, annotations=annotations or {}
         )
+
+
+class Told(msgspec.Struct, frozen=True, rename="pascal"):
+    """ExtenderFilterResult, as kube-scheduler reads it."""
+
+    node_names: list[str] | None
+    nodes: msgspec.Raw
+    failed_nodes: dict[str, str]
+    failed_and_unresolvable_nodes: dict[str, str]
 
 
 def listed(networks: Iterable[str | dict[str, Any]]) -> str:

@@ -9,8 +9,9 @@ leave open.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from podnet_api import pools
 
@@ -30,40 +31,50 @@ _FEW, _PARTS = 4, 8
 class Verdict:
     """The nodes that can take the Pod, and the others by the reason why they cannot.
 
-    ``chosen`` are those of ``fitting`` that have a NodeNetwork, for the ledger. ``last`` is the mask of those that
-    have no room for another Pod like this besides.
+    Nodes stand here by their lanes: thousands of names take as long as all of the checks. ``chosen`` are those that
+    fit and have a NodeNetwork. ``last`` is the mask of those that have no room for another Pod like this besides.
     """
 
-    fitting: list[str]
-    by_refusal: dict[Refusal, list[str]]
     chosen: Chosen
+    lost: dict[Refusal, Selection]
     last: int = 0
-    asked: Selection | None = None
+    whole: Collection[str] | None = None
     """The nodes that were asked about, where all of them fit."""
+
+    @functools.cached_property
+    def fitting(self) -> list[str]:
+        """The nodes that can take the Pod."""
+        return self.chosen.index.names(self.chosen.flags) if self.whole is None else list(self.whole)
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is one."""
+        return 1 in self.chosen.flags if self.whole is None else bool(self.whole)
 
     @property
     def refused(self) -> dict[str, Refusal]:
         """Why each of the other nodes cannot."""
-        return {node: why for why, nodes in self.by_refusal.items() for node in nodes}
+        index = self.chosen.index
+        return {node: why for why, lost in self.lost.items() for node in (*index.names(lost.flags), *lost.unknown)}
 
 
 def judge(resolution: Resolution, nodes: Collection[str], snapshot: Snapshot, ledger: Ledger) -> Verdict:
     """The verdict on each of ``nodes``. A claim of the Pod itself must have been dropped before."""
     index = snapshot.index
     if resolution.faults:
-        return Verdict([], {resolution.faults[0].refusal: list(nodes)} if nodes else {}, Chosen(index))
+        return Verdict(Chosen(index), {resolution.faults[0].refusal: Selection(b"", list(nodes))} if nodes else {})
     if not resolution.demand.networks:
-        return Verdict(list(nodes), {}, Chosen(index))
+        return Verdict(Chosen(index), {}, whole=nodes)
     asked = index.select(nodes)
     sieve = _Sieve(lanes.mask_of(asked.flags), snapshot, ledger)
     sieve.demand(resolution.demand)
     if not sieve.lost and not asked.unknown:
-        return Verdict(list(nodes), {}, Chosen(index, asked.flags), sieve.left & ~sieve.roomy, asked)
-    refused = {refusals.NOT_ON_NODE: asked.unknown} if asked.unknown else {}
+        return Verdict(Chosen(index, asked.flags), {}, sieve.left & ~sieve.roomy, nodes)
+    refused = {refusals.NOT_ON_NODE: Selection(b"", asked.unknown)} if asked.unknown else {}
     for why, lost in sieve.lost.items():
-        refused[why] = index.names(lanes.flags_of(lost, len(index))) + refused.get(why, [])
-    chosen = Chosen(index, lanes.flags_of(sieve.left, len(index)))
-    return Verdict(index.names(chosen.flags), refused, chosen, sieve.left & ~sieve.roomy)
+        unknown = asked.unknown if why is refusals.NOT_ON_NODE else []
+        refused[why] = Selection(lanes.flags_of(lost, len(index)), unknown)
+    return Verdict(Chosen(index, lanes.flags_of(sieve.left, len(index))), refused, sieve.left & ~sieve.roomy)
 
 
 def narrowed(verdict: Verdict, start: int) -> Verdict:
@@ -78,7 +89,7 @@ def narrowed(verdict: Verdict, start: int) -> Verdict:
     index = verdict.chosen.index
     kept = lanes.some(verdict.last, most, start % len(index), len(index))
     flags = lanes.flags_of(lanes.mask_of(verdict.chosen.flags) & ~verdict.last | kept, len(index))
-    return replace(verdict, fitting=index.names(flags), chosen=Chosen(index, flags), asked=None)
+    return Verdict(Chosen(index, flags), verdict.lost, verdict.last)
 
 
 class _Sieve:

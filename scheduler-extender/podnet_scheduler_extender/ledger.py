@@ -86,7 +86,7 @@ class Ledger:
     def record(self, uid: str, nodes: Chosen, demand: Demand, now: float) -> None:
         """The Pod ``uid`` was told ``nodes``. Replaces its earlier claim; no node: no claim."""
         self.drop(uid)
-        if not any(nodes.flags) or not demand.needs:
+        if 1 not in nodes.flags or not demand.needs:
             return
         self._claims[uid] = Claim(nodes, demand, now + self._ttl)
         mask = lanes.mask_of(nodes.flags)

@@ -40,7 +40,7 @@ def _fits(
                 stock = snapshot.stocks[need.config]
                 stock.says(node, stock.said(node) - need.attachments)
                 stock.remove(uid, node, need)
-        return bool(filter.judge(resolution, [node], snapshot, ledger).fitting)
+        return filter.judge(resolution, [node], snapshot, ledger).fits
     finally:
         for uid, demand in gone:
             for need in demand.needs:

@@ -1,0 +1,60 @@
+"""--hybrid on a real cluster: kube-scheduler and kubelet count, and the extender tells all the same what is missing."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from podnet_api import names, reasons
+from podnet_hack.demo import world
+from podnet_tests import objects
+from podnet_tests.space import Space
+from podnet_tests.waiting import eventually
+
+WEBHOOK = "deployment/podnet-webhook"
+ARGS = "/spec/template/spec/containers/0/args"
+
+
+@pytest.fixture
+def hybrid(space: Space) -> Iterator[Space]:
+    """A space whose Pods the webhook makes with --hybrid."""
+    system = space.world.in_namespace(world.SYSTEM)
+    [container] = system.get("deployment", "podnet-webhook")["spec"]["template"]["spec"]["containers"]
+    before = container.get("args", [])
+    for args in ([*before, "--hybrid"], before):
+        patch = [{"op": "add", "path": ARGS, "value": args}]
+        system.kubectl("patch", WEBHOOK, "--type=json", "--patch", json.dumps(patch))
+        system.kubectl("rollout", "status", WEBHOOK, "--timeout=90s", timeout=100)
+        if args is not before:
+            yield space
+
+
+def asked(space: Space, pod: str) -> dict[str, str]:
+    """What of podnet a Pod asks the scheduler for."""
+    [container] = space.world.get("pod", pod)["spec"]["containers"]
+    return {key: value for key, value in container["resources"]["requests"].items() if names.GROUP in key}
+
+
+def test_nodes_count_and_nobody_is_asked(hybrid: Space) -> None:
+    space, node = hybrid, hybrid.world.workers()[0]
+    name = space.network("counted", bridge={}, on=[node], capacity={"attachments": 2})
+    resource = names.attachments_resource(name)
+    space.wait_on_nodes(name, [node])
+    pods = [f"pod-{number}" for number in range(3)]
+    for pod in pods[:2]:
+        space.make(objects.pod(pod, name))
+        assert asked(space, pod) == {resource: "1"}
+        assert "affinity" not in space.world.get("pod", pod)["spec"]
+    space.wait_ready(*pods[:2])
+    assert {space.world.get("pod", pod)["spec"]["nodeName"] for pod in pods[:2]} == {node}
+    space.make(objects.pod(pods[2], name))
+    eventually(lambda: space.waits(pods[2], reasons.NO_ATTACHMENTS_LEFT), 30)
+    space.world.kubectl("delete", "pod", pods[0], "--wait=false")
+    space.wait_ready(pods[2])
+
+
+def test_the_extender_is_asked_where_addresses_are_of_all_nodes(hybrid: Space) -> None:
+    space = hybrid
+    name = space.network("pooled", vxlan={}, ipam=objects.pool("10.137.0.0/28"))
+    space.make(objects.pod("pooled", name))
+    assert asked(space, "pooled")[names.RESOURCE] == "1"
+    space.wait_ready("pooled")
