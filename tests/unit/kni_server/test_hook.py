@@ -153,6 +153,15 @@ async def test_a_sandbox_without_a_namespace_is_gone(world: World) -> None:
     assert world.nothing_left()
 
 
+async def test_a_sandbox_that_has_ended_is_told_without_a_namespace(world: World) -> None:
+    """As one on the host's network is, whose Pod has no list."""
+    made = hook.Hook(world.core, Files())
+    ended = types.PodSandbox("s1", "p", "ns", "uid-p", annotations=ANNOTATED)
+    on_host = types.PodSandbox("s2", "q", "ns", "uid-q")
+    await made.synchronize([ended, on_host], [])
+    assert list(made.sandboxes) == ["s2"]
+
+
 def refuse(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
