@@ -17,6 +17,10 @@ from podnet_compat import names, reservations
 from podnet_compat import reservations_live as lives
 from podnet_compat import store as stores
 from podnet_compat.reservations import Allocation, IPPool, IPPoolSpec, NodeSlicePool, OverlappingRangeIPReservation
+from podnet_kni_server.block_api import FakeBlockApi
+from podnet_kni_server.blocks import Blocks
+from podnet_kni_server.errors import NoAddressError
+from podnet_kni_server.leases import Holder, Leases
 
 WHEREABOUTS = f"/apis/{reservations.GROUP}/v1alpha1"
 IPPOOL = WHEREABOUTS + "/namespaces/kube-system/ippools/{}"
@@ -100,6 +104,23 @@ def test_addresses_are_held_as_a_node_would_claim_them() -> None:
     assert all(b.spec.holder is None for b in whole)
     assert {b.metadata.annotations[names.HELD_FOR] for b in whole} == {"a/p a/db-0", "a/gone"}
     assert {b.metadata.name for b in whole} == {"test.net1-10-1-0-0-28", "test.net1-10-1-0-32-28"}
+
+
+async def test_no_node_gives_what_is_held_and_a_member_comes_back_to_its_own() -> None:
+    """The KNI server's own counting, over two nodes, until the pool is used up."""
+    allocations = {"n5": "a/p", "n6": "a/db-0", "n40": "a/gone"}
+    found = reservations.of("", [ippool("10.1.0.0-24", "10.1.0.0/24", **allocations)], [], [])
+    wanted, api = pool(sticky=True), FakeBlockApi()
+    for block in reservations.holds(wanted, found, {"a/db-0": pod("db-0", "db", node="w1")}):
+        await api.create(block)
+    api.members["a/db-0"] = "db"
+    nodes = [Blocks(name, Leases(), api) for name in ("w1", "w2")]
+    assert str(await nodes[1].lease(wanted, 4, Holder("s0", "net1", "a/db-0"))) == "10.1.0.6"
+    given = [str(await nodes[n % 2].lease(wanted, 4, Holder(f"s{n}", "net1", f"b/p{n}"))) for n in range(1, 252)]
+    assert len(set(given)) == 251
+    assert not {"10.1.0.5", "10.1.0.6", "10.1.0.40"} & set(given)
+    with pytest.raises(NoAddressError, match="in use"):
+        await nodes[0].lease(wanted, 4, Holder("s", "net1", "b/last"))
 
 
 def test_only_what_our_pool_could_give_is_held() -> None:
