@@ -11,7 +11,7 @@ import dataclasses
 import errno
 import fcntl
 import socket
-import sys
+import struct
 from collections.abc import Callable, Iterable, Sequence
 
 from podnet_kni_server import faultpoints
@@ -24,7 +24,8 @@ from podnet_kni_server.datapath.prepare import Prepared, prepare
 from podnet_kni_server.datapath.worker import Pod
 
 _ATTEMPTS = 4
-_SIOCGIFMTU, _SIOCGIFINDEX, _IFREQ_SIZE = 0x8921, 0x8933, 40
+_SIOCGIFMTU, _SIOCGIFINDEX = 0x8921, 0x8933
+_IFREQ = struct.Struct("=16si20x")
 _DISABLE_IPV6 = "net/ipv6/conf/default/disable_ipv6"
 
 
@@ -61,8 +62,8 @@ class Node:
         return self._ask(_SIOCGIFMTU, name)
 
     def _ask(self, question: int, name: str) -> int:
-        answer = fcntl.ioctl(self._plain, question, name.encode().ljust(_IFREQ_SIZE, b"\0"))
-        return int.from_bytes(answer[16:20], sys.byteorder)
+        number: int = _IFREQ.unpack(fcntl.ioctl(self._plain, question, _IFREQ.pack(name.encode(), 0)))[1]
+        return number
 
     def close(self) -> None:
         """Give the sockets back."""

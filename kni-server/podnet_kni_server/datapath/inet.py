@@ -134,7 +134,7 @@ def _route(
 
 def needs_onlink(gateway: Address | None, addresses: Iterable[Interface]) -> bool:
     """Whether the kernel must be told that the gateway is on the link: no address of the link covers it."""
-    if gateway is None or (gateway.is_link_local and gateway.version == 6):
+    if gateway is None or (gateway.version == 6 and gateway.is_link_local):
         return False
     return not any(a.version == gateway.version and gateway in a.network for a in addresses)
 
