@@ -18,8 +18,6 @@ from podnet_kni_server.nri import types
 from podnet_kni_server.records import Record
 
 NAME = "resolv.conf"
-_KUBELET = "/var/lib/kubelet/"
-"""Where volumes are: a file that comes from there is the user's."""
 
 
 class Resolver:
@@ -42,8 +40,8 @@ class Resolver:
         """The mount of the Pod's resolv.conf; None: it stays the kubelet's. Raises CheckpointError."""
         own = resolv.wanted(record)
         told = next((mount for mount in container.mounts if mount.destination == resolv.PATH), None)
-        if not own or (told is not None and told.source.startswith(_KUBELET)):
-            return None
+        if not own or (told is not None and record.sandbox not in told.source):
+            return None  # what is not in the sandbox's own directory is a volume of the user's
         spec = self._spec(record)
         if resolv.decides_itself(spec):
             return None

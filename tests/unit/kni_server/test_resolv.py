@@ -62,8 +62,8 @@ class Node:
         self.world = World(tmp_path / "sandboxes")
         self.said: list[str] = []
         self.pod: core.Pod | None = core.Pod(metadata=ObjectMeta(name="p", namespace="ns", uid="uid-p"))
-        self.theirs = tmp_path / "theirs" / "resolv.conf"
-        self.theirs.parent.mkdir()
+        self.theirs = tmp_path / "theirs" / "s1" / "resolv.conf"
+        self.theirs.parent.mkdir(parents=True)
         self.theirs.write_text(KUBELET)
         publisher = publish.Publisher(None, FakeDatapath(), tmp_path / "status", str, lambda *_: None)  # type: ignore[arg-type]
         said = events.Events(self)
@@ -144,7 +144,7 @@ async def test_what_finds_no_place_is_said(node: Node) -> None:
 async def test_a_container_does_not_start_without(node: Node) -> None:
     node.add()
     with pytest.raises(errors.HookRefused, match="mount its directory there under the same path"):
-        await node.create(LEADS, source="/nowhere/resolv.conf")
+        await node.create(LEADS, source="/nowhere/s1/resolv.conf")
     node.pod = None
     with pytest.raises(errors.HookRefused, match="not known on this node yet"):
         await node.create(LEADS)
@@ -152,7 +152,7 @@ async def test_a_container_does_not_start_without(node: Node) -> None:
 
 async def test_a_file_below_the_nodes_root(node: Node) -> None:
     node.add()
-    assert await node.create(LEADS, source="/theirs/resolv.conf")
+    assert await node.create(LEADS, source="/theirs/s1/resolv.conf")
 
 
 async def test_an_attachment_has_its_own_servers(node: Node) -> None:
