@@ -15,6 +15,7 @@ from ruamel.yaml.comments import CommentedMap
 from podnet_compat.manifests import document, edit
 from podnet_compat.manifests.document import Document
 from podnet_compat.migrate.inventory import TEMPLATES
+from podnet_compat.systems import workloads
 
 Object = dict[str, Any]
 _ANNOTATION = re.compile(r"metadata\.annotations\[([^\]]+)\]")
@@ -40,8 +41,16 @@ class Item:
     @property
     def template(self) -> tuple[str, ...] | None:
         """Keys that lead to the Pod in it."""
-        group = str(self.plain.get("apiVersion") or "").rpartition("/")[0]
-        return TEMPLATES.get((group, self.key[0]))
+        return TEMPLATES.get(self._type, workloads.TEMPLATES.get(self._type))
+
+    @property
+    def has_pod_spec(self) -> bool:
+        """Whether its Pod is a Pod of Kubernetes, with ``spec.networks`` on the front proxy; a machine's is not."""
+        return self._type in TEMPLATES
+
+    @property
+    def _type(self) -> tuple[str, str]:
+        return str(self.plain.get("apiVersion") or "").rpartition("/")[0], self.key[0]
 
     @property
     def pod(self) -> CommentedMap | None:

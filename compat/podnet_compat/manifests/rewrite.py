@@ -32,7 +32,6 @@ from podnet_compat.manifests.items import Item, Object
 
 BY = "translate"
 """Value of the label generated-by on native objects: a file's, not podnet-compat's."""
-_FOREIGN = frozenset(key for system in systems.SYSTEMS for key in system.keys)
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,8 @@ def _foreign(work: _Work, found: list[Item], settings: Mapping[str, str] | None)
     fresh = [one for one in map(_named, outcome.made) if _new(work, one)]
     for item in theirs:
         if item.template is not None and item.key in changed:
-            _listed(work, item, _list_of(item, changed[item.key]), (), sorted(_FOREIGN))
+            gone = sorted(set(outcome.gone[id(item.plain)]))
+            _listed(work, item, _list_of(item, changed[item.key]), (), gone)
         elif item.template is None:
             item.give_way(fresh)
             item.document.changed = True
@@ -114,7 +114,8 @@ def _foreign(work: _Work, found: list[Item], settings: Mapping[str, str] | None)
         first = (theirs or found)[0]
         first.put_before(fresh)
         first.document.changed = True
-    return [item for item in found if id(item.plain) in rest]
+    kept = {id(one) for one in outcome.kept}
+    return [item for item in found if id(item.plain) in rest - kept]
 
 
 def _list_of(item: Item, changed: Object) -> tuple[networks.Network, ...]:
@@ -203,10 +204,9 @@ def _listed(
     item.put_before([one for one in needed if _new(work, one)])
     item.document.changed = True
     said = _without(pod, [key for key in gone if key != api_names.NETWORKS_ANNOTATION])
-    if work.as_annotation:
-        pod["metadata"].setdefault("annotations", CommentedMap())[api_names.NETWORKS_ANNOTATION] = networks.encode(
-            listed
-        )
+    if work.as_annotation or not item.has_pod_spec:
+        meta = pod.setdefault("metadata", CommentedMap())
+        meta.setdefault("annotations", CommentedMap())[api_names.NETWORKS_ANNOTATION] = networks.encode(listed)
     elif "networks" not in spec:
         behind = "; ".join(filter(None, (one[0] for one in said)))
         edit.first(spec, "networks", document.commented(msgspec.to_builtins(listed)), behind, [one[1] for one in said])

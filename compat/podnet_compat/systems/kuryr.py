@@ -118,5 +118,6 @@ SYSTEM = System(
         ),
     ),
     pods=translate,
+    carries=(names.NETWORKS,),
     claims=npwg.claims(is_ours),
 )

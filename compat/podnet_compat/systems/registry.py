@@ -32,7 +32,8 @@ class Kind:
     versions: tuple[str, ...] = ("v1",)
     """Versions under which it is asked for, the first that is served."""
     stays: bool = False
-    """Whether the object itself stays beside what becomes of it: a Service, or what is only recognised."""
+    """Whether the object itself stays beside what becomes of it: a Service, what is only recognised, or what its own
+    system goes on reading."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class System:
     """Another multi-network system.
 
     ``adds``: it adds to the cluster's default network, else it takes its place. ``keys``: annotations by which its
-    Pods are known. ``claims``: whether a Pod is its own, where the keys alone do not say so."""
+    Pods are known. ``claims``: whether a Pod is its own, where the keys alone do not say so. ``carries``: further
+    annotations of its Pods that the list takes the place of. ``stays``: none goes, as the system reads them still."""
 
     name: str
     adds: bool
@@ -50,6 +52,8 @@ class System:
     claims: Callable[[Source, Objects], bool] | None = None
     adopt: Callable[[Mapping[str, Any]], list[dict[str, Any]]] | None = None
     """For documents without ``kind``: the objects in one that is the system's, as Kubernetes would write them."""
+    carries: tuple[str, ...] = ()
+    stays: bool = False
     recognised: str = ""
     """Why its Pods are not translated, where they are only recognised: said in a warning."""
 

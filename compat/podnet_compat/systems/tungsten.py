@@ -198,5 +198,6 @@ SYSTEM = System(
         ),
     ),
     pods=translate,
+    carries=(names.NETWORKS,),
     claims=claims,
 )

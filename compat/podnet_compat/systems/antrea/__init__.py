@@ -5,7 +5,7 @@ they become native. ``networks`` makes them, ``pools`` reads IPPools and the age
 is only read), ``pods`` lists.
 """
 
-from podnet_compat import legacy
+from podnet_compat import legacy, names
 from podnet_compat.systems import npwg
 from podnet_compat.systems.antrea import networks, pods, pools
 from podnet_compat.systems.registry import Kind, System
@@ -22,11 +22,18 @@ SYSTEM = System(
             plural="network-attachment-definitions",
         ),
         Kind(
-            pools.GROUP, "IPPool", networks.pool, namespaced=False, plural="ippools", versions=("v1beta1", "v1alpha2")
+            pools.GROUP,
+            "IPPool",
+            networks.pool,
+            namespaced=False,
+            plural="ippools",
+            versions=("v1beta1", "v1alpha2"),
+            stays=True,
         ),
         Kind("", "ConfigMap", networks.pool, applies=lambda _origin, _objects: False, plural="configmaps"),
     ),
     pods=pods.translate,
+    carries=(names.NETWORKS,),
     claims=npwg.claims(networks.is_ours),
 )
 

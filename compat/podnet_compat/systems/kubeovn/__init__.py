@@ -14,11 +14,12 @@ SYSTEM = System(
     "kube-ovn",
     adds=True,
     kinds=tuple(
-        Kind(objects.GROUP, kind, objects.translate, namespaced=False, plural=plural)
+        Kind(objects.GROUP, kind, objects.translate, namespaced=False, plural=plural, stays=True)
         for kind, plural in objects.PLURALS.items()
     ),
     pods=pods.translate,
     claims=pods.claims,
+    stays=True,
 )
 
 __all__ = ["SYSTEM"]

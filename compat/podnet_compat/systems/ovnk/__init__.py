@@ -16,18 +16,27 @@ SYSTEM = System(
     "ovn-kubernetes",
     adds=True,
     kinds=(
-        Kind(GROUP, "UserDefinedNetwork", udn.of_namespace, plural="userdefinednetworks"),
-        Kind(GROUP, "ClusterUserDefinedNetwork", udn.of_cluster, namespaced=False, plural="clusteruserdefinednetworks"),
+        Kind(GROUP, "UserDefinedNetwork", udn.of_namespace, plural="userdefinednetworks", stays=True),
+        Kind(
+            GROUP,
+            "ClusterUserDefinedNetwork",
+            udn.of_cluster,
+            namespaced=False,
+            plural="clusteruserdefinednetworks",
+            stays=True,
+        ),
         Kind(
             "k8s.cni.cncf.io",
             "NetworkAttachmentDefinition",
             pods.nad,
             applies=lambda origin, _: is_ours(origin),
             plural="network-attachment-definitions",
+            stays=True,
         ),
     ),
     pods=pods.translate,
     claims=pods.claims,
+    stays=True,
 )
 
 __all__ = ["SYSTEM", "is_ours", "network_of"]
