@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
 import json
+import socket
+import ssl
 import time
+import urllib.parse
 from typing import Any
+
+from podnet_api.admission import certificates
 
 NETWORKS = "multinetwork.x-k8s.io/networks"
 PLUGINS = "required-plugins.noderesource.dev"
 LABEL = "podnetwork.multinetwork.x-k8s.io/"
+SECRET = "/api/v1/namespaces/default/secrets/podnet-webhook-certs"
 PODS = "/api/v1/namespaces/default/pods"
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pods.multinetwork.x-k8s.io"
 
@@ -155,6 +163,39 @@ def test_a_reset_bundle_is_put_back(webhook: Any) -> None:
     while webhook.send("GET", CONFIGURATION).body["webhooks"][0]["clientConfig"].get("caBundle") != bundle:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_certificate_near_its_end_is_renewed_and_every_call_passes(webhook: Any) -> None:
+    """The Secret is made to look ten months old; the program looks at it again when its configuration changes."""
+    kept = {key: base64.b64decode(value) for key, value in webhook.send("GET", SECRET).body["data"].items()}
+    long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=320)
+    old = certificates.make("podnet-webhook", "default", long_ago, kept["ca.crt"])
+    data = {key: base64.b64encode(value).decode() for key, value in old.to_data().items()}
+    assert webhook.send("PATCH", SECRET, {"data": data}).code == 200
+    whole = webhook.send("GET", CONFIGURATION).body
+    place = urllib.parse.urlsplit(whole["webhooks"][0]["clientConfig"]["url"])
+    assert webhook.send("PATCH", CONFIGURATION, {"metadata": {"labels": {"looked": "at"}}}).code == 200
+    deadline = time.monotonic() + 30
+    while not _serves_what_is_kept(webhook, place, old):
+        assert made(webhook, pod([{"podNetworkName": "blue"}]))["metadata"]["annotations"][PLUGINS]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert made(webhook, pod([{"podNetworkName": "blue"}]))["metadata"]["annotations"][PLUGINS]
+
+
+def _serves_what_is_kept(webhook: Any, place: urllib.parse.SplitResult, old: certificates.Certificates) -> bool:
+    """Whether the Secret was renewed, and its certificate is served to who trusts the configuration's caBundle."""
+    kept = base64.b64decode(webhook.send("GET", SECRET).body["data"]["tls.crt"])
+    if kept == old.certificate:
+        return False
+    bundle = webhook.send("GET", CONFIGURATION).body["webhooks"][0]["clientConfig"].get("caBundle", "")
+    tls = ssl.create_default_context(cadata=base64.b64decode(bundle).decode())
+    with (
+        socket.create_connection((place.hostname, place.port), 10) as plain,
+        tls.wrap_socket(plain, server_hostname="localhost") as shown,
+    ):
+        served = shown.getpeercert(binary_form=True) or b""
+    return ssl.DER_cert_to_PEM_cert(served).split() == kept.decode().split()
 
 
 def test_a_pool_that_overlaps_gets_a_warning(webhook: Any) -> None:
