@@ -1,11 +1,14 @@
 """Attach and detach: what the kernel has afterwards, all or nothing, again and again, without the namespace."""
 
+import dataclasses
 import json
 import os
+import re
 from ipaddress import ip_address, ip_interface
 
 import pytest
 from netns.lab import Lab, Place, bridge, crosses, link, ready, route
+from podnet_kni_server.datapath import attach, usual
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError, NetnsMissing
 from podnet_kni_server.datapath.kernel import KernelDatapath
 
@@ -53,6 +56,53 @@ async def test_answer_is_what_the_kernel_has(lab: Lab) -> None:
     assert (host["master"], host["mtu"]) == ("br0", 1400)
     assert await datapath.observe(pod.path, {"net1"}) == [found]
     assert await datapath.observe(pod.path, None) == [found]
+
+
+def _shown(pod: Place) -> object:
+    """What ip tells of a Pod, but for what is different in each."""
+    words = (("-d", "addr", "show", "net1"), ("route",), ("-6", "route"))
+    told = json.dumps([json.loads(pod.ip("-j", *one)) for one in words])
+    return re.sub(r'"(link_index|ifindex|link_netnsid|address|link)": ("[^"]*"|\d+)', "", told)
+
+
+async def test_the_usual_way_makes_what_the_ordinary_one_makes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, datapath, one = await _one(lab)
+    other = lab.place()
+    wanted = link(5, routes=(route("10.9.0.0/16", "10.1.0.1"), route("10.8.0.0/16", "192.0.2.1")), anti_spoof=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(attach, "prepare", None)  # it is not needed, also not to read back
+        usual_ = await datapath.attach(one.path, [wanted])
+    before = _shown(one)
+    await datapath.detach(one.path, [wanted])
+    monkeypatch.setattr(usual, "fits", lambda _: False)
+    ordinary = await datapath.attach(other.path, [wanted])
+    assert _shown(other) == before
+    assert [dataclasses.replace(each, index=0, host_ifindex=0) for each in usual_] == [
+        dataclasses.replace(each, index=0, host_ifindex=0) for each in ordinary
+    ]
+
+
+async def test_an_error_on_the_usual_way_names_what_was_refused(lab: Lab) -> None:
+    node, datapath, pod = await _one(lab)
+    wrong = route("10.9.0.0/16", "10.1.0.1"), route("10.9.0.0/16", "10.1.0.1")
+    with pytest.raises(NetlinkError, match=r"cannot add route to 10\.9\.0\.0/16 over net1: File exists"):
+        await datapath.attach(pod.path, [link(5, routes=wrong)])
+    assert not {name for name in node.links() if name.startswith("pnv")}
+
+
+async def test_links_of_many_pods_go_at_once(lab: Lab) -> None:
+    node, datapath, _ = await _one(lab)
+    pods = [lab.place() for _ in range(3)]
+    wanted = [link(5 + at, anti_spoof=at != 1) for at in range(len(pods))]
+    for pod, own in zip(pods, wanted, strict=True):
+        await datapath.attach(pod.path, [own])
+    pods[2].delete()
+    await datapath.detach(None, wanted)
+    assert node.links() == {"lo", "br0"}
+    assert [pod.links() for pod in pods[:2]] == [{"lo"}] * 2
+    assert not json.loads(node.run("nft", "-j", "list", "set", "bridge", "podnet", "from4"))["nftables"][-1]["set"].get(
+        "elem"
+    )
 
 
 async def test_without_an_mtu_the_masters(lab: Lab) -> None:
