@@ -205,7 +205,8 @@ async def _admit(compat: Compat, number: int, nads: int, lists: dict[str, str]) 
 
 
 async def _edits_are_followed(compat: Compat) -> None:
-    """One that can be made in place reaches the network under its Pods; one that cannot waits, and says so."""
+    """One that can be made in place reaches the network under its Pods; one that cannot waits, and says so. (Pods of
+    the first namespace use the even ones.)"""
     client, space = compat.client, SPACES[0]
     refused = await compat.admit(space, "x", BROKEN)
     assert isinstance(refused, Deny)
@@ -224,8 +225,8 @@ async def _edits_are_followed(compat: Compat) -> None:
         return any(one.spec.mtu == 1400 for one in found)
 
     await until(in_place)
-    await client.merge(Nad.resource, "n1", {"spec": {"config": config(77)}}, namespace=space)
-    await until(lambda: _says(client, space, "n1", "while Pods use the network"))
+    await client.merge(Nad.resource, "n4", {"spec": {"config": config(77)}}, namespace=space)
+    await until(lambda: _says(client, space, "n4", "while Pods use the network"))
 
 
 async def _says(client: Client, namespace: str, name: str, text: str) -> bool:
@@ -257,7 +258,7 @@ async def _pods_keep_and_let_go(compat: Compat, made: list[str], monkeypatch: py
         return not set(left) & set(SPACES)
 
     await until(gone)
-    await until(lambda: _says(client, space, "n1", "ok"))
+    await until(lambda: _says(client, space, "n4", "ok"))
     await until(collected)
 
 
