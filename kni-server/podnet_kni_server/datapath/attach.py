@@ -267,14 +267,14 @@ def _clear(node: Node, pod: Channel, wanted: Sequence[Link], taken: NetlinkError
     """What is left to make: links that are there as wanted are left out, ours that differ are removed."""
     present = observe.list_links(pod)
     addresses = observe.parse_addresses(pod.dump(inet.get_addresses()))
-    on_node = observe.list_links(node.route)
+    on_node = observe.find_links(node.route, [link.host_name for link in wanted if link.host_name])
     todo: list[Link] = []
     for link in wanted:
         found = present.get(link.name)
         host = on_node.get(link.host_name) if link.host_name else None
         if found is not None and found.group != links.GROUP_POD:
             raise taken
-        if found is not None and _as_wanted(node, link, found, addresses, host, on_node):
+        if found is not None and _as_wanted(node, link, found, addresses, host):
             continue
         if found is not None:
             pod.batch([links.delete(found.index, link.name)])
@@ -292,16 +292,16 @@ def _as_wanted(
     found: observe.Seen,
     addresses: dict[int, list[Interface]],
     host: observe.Seen | None,
-    on_node: dict[str, observe.Seen],
 ) -> bool:
     if observe.difference(link, observe.put_together(found, addresses)):
         return False
-    master = on_node.get(link.master)
-    if master is None:
+    try:
+        master = node.index_of(link.master)
+    except OSError:
         return False
     if link.kind == "macvlan":
-        return found.peer == master.index
-    if host is None or found.peer != host.index or host.master != master.index or not host.up:
+        return found.peer == master
+    if host is None or found.peer != host.index or host.master != master or not host.up:
         return False
     if link.vlan and vlans_of(node, host.index) != {link.vlan: links.ACCESS_VLAN}:
         return False

@@ -276,6 +276,12 @@ def get(index: int, name: str) -> Request:
     return Request(GETLINK, netlink.REQUEST, body, ("read %s", name))
 
 
+def get_named(name: str) -> Request:
+    """Read the link of this name."""
+    body = header() + netlink.text(IFNAME, name) + _SKIP_STATS
+    return Request(GETLINK, netlink.REQUEST, body, ("read %s", name))
+
+
 def get_all() -> Request:
     """Read all links of a namespace."""
     body = header() + _SKIP_STATS
