@@ -13,7 +13,7 @@ def rows(items: Iterable[Object], namespace: str) -> list[Row]:
     """One row for each object of another system, with what its translator says of it."""
     listed = list(items)
     outcome = systems.translate_objects(listed, namespace)
-    left = {id(item) for item in outcome.rest}
+    left = {id(item) for item in outcome.rest} - {id(item) for item in outcome.kept}
     return [
         _row(item, namespace, outcome) for item in listed if id(item) not in left and item.get("kind") != legacy.KIND
     ]

@@ -43,9 +43,8 @@ class Carried:
     @property
     def annotations(self) -> Mapping[str, str]:
         """Those of the Pod or the template, as far as they are strings."""
-        found = (self.pod.get("metadata") or {}).get("annotations")
-        items = found.items() if isinstance(found, dict) else ()
-        return {key: value for key, value in items if isinstance(value, str)}
+        found = as_object(as_object(self.pod.get("metadata")).get("annotations"))
+        return {key: value for key, value in found.items() if isinstance(value, str)}
 
     @property
     def attached_by(self) -> str:
@@ -63,7 +62,7 @@ class Carried:
     @property
     def finished(self) -> bool:
         """Whether it holds no network any more."""
-        return (self.pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+        return as_object(self.pod.get("status")).get("phase") in ("Succeeded", "Failed")
 
 
 @dataclass
@@ -94,9 +93,10 @@ class Inventory:
     @property
     def beside(self) -> bool:
         """Whether podnet-compat runs beside Multus: it is asked only about Pods of namespaces with the label."""
-        hooks = (self.webhook or {}).get("webhooks") or ()
+        hooks = (self.webhook or {}).get("webhooks")
         wanted = {names.ATTACHED_BY: names.PODNET}
-        return any((hook.get("namespaceSelector") or {}).get("matchLabels") == wanted for hook in hooks)
+        selectors = [as_object(as_object(hook).get("namespaceSelector")) for hook in as_list(hooks)]
+        return any(selector.get("matchLabels") == wanted for selector in selectors)
 
 
 def sort(items: Iterable[Object], namespace: str, texts: Mapping[str, str] | None = None) -> Inventory:
@@ -113,8 +113,8 @@ def sort(items: Iterable[Object], namespace: str, texts: Mapping[str, str] | Non
 
 def _sort(made: Inventory, item: Object, namespace: str) -> None:
     kind, group = item.get("kind"), str(item.get("apiVersion") or "").rpartition("/")[0]
-    meta = item.get("metadata") if isinstance(item.get("metadata"), dict) else {}
-    name, space = str((meta or {}).get("name") or ""), str((meta or {}).get("namespace") or namespace)
+    meta = as_object(item.get("metadata"))
+    name, space = str(meta.get("name") or ""), str(meta.get("namespace") or namespace)
     if kind == legacy.KIND:
         _nad(made, item, namespace)
     elif kind == POLICY:
@@ -139,8 +139,7 @@ def _nad(made: Inventory, item: Object, namespace: str) -> None:
 
 
 def _config_map(made: Inventory, item: Object, namespace: str, name: str) -> None:
-    data = item.get("data") if isinstance(item.get("data"), dict) else {}
-    texts = {key: text for key, text in (data or {}).items() if isinstance(text, str)}
+    texts = {key: text for key, text in as_object(item.get("data")).items() if isinstance(text, str)}
     if name == "podnet-migration":
         made.records[namespace] = texts
         return
@@ -154,21 +153,27 @@ def _carried(made: Inventory, item: Object, keys: tuple[str, ...], namespace: st
         pod = pod.get(key) if isinstance(pod, dict) else None
     if not isinstance(pod, dict):
         return
-    inner = pod.get("metadata")
-    meta = {**(inner if isinstance(inner, dict) else {}), "name": name, "namespace": namespace}
+    meta = {**as_object(pod.get("metadata")), "name": name, "namespace": namespace}
     owner = _owner(item)
     made.carried.append(Carried(str(item["kind"]), namespace, name, {**pod, "metadata": meta}, ".".join(keys), owner))
 
 
 def _owner(item: Object) -> str:
-    owners = (item.get("metadata") or {}).get("ownerReferences") or ()
-    found = [
-        f"{one.get('kind')}/{one.get('name')}" for one in owners if isinstance(one, dict) and one.get("controller")
-    ]
+    owners = map(as_object, as_list(as_object(item.get("metadata")).get("ownerReferences")))
+    found = [f"{one.get('kind')}/{one.get('name')}" for one in owners if one.get("controller")]
     return found[0] if found else ""
 
 
 def labels(item: Mapping[str, Any]) -> Mapping[str, str]:
     """The labels of an object."""
-    found = (item.get("metadata") or {}).get("labels")
-    return found if isinstance(found, dict) else {}
+    return as_object(as_object(item.get("metadata")).get("labels"))
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """``value`` if it is an object: a file may hold anything in its place."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """``value`` if it is a list."""
+    return value if isinstance(value, list) else []

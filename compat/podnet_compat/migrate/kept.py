@@ -39,10 +39,9 @@ class Had(Model, frozen=True, kw_only=True):
     ips: list[str] = []
 
 
-def of_status(pod: Mapping[str, Any]) -> tuple[Had, ...]:
-    """What the network-status of ``pod`` (JSON of the API) says of its NADs; nothing where it says nothing readable."""
-    text = ((pod.get("metadata") or {}).get("annotations") or {}).get(api_names.NPWG_STATUS_ANNOTATION) or "[]"
-    found = read(text, "name")
+def of_status(annotations: Mapping[str, str]) -> tuple[Had, ...]:
+    """What the network-status in ``annotations`` says of the NADs of a Pod; nothing where it says nothing readable."""
+    found = read(annotations.get(api_names.NPWG_STATUS_ANNOTATION, "[]"), "name")
     return tuple(had for had in found if "/" in had.network and had.ips)
 
 

@@ -63,7 +63,7 @@ def record(found: Inventory, namespace: str) -> list[Step]:
     """Steps 1 and 3."""
     before = found.records.get(namespace)
     members = [pod for pod in found.pods if pod.namespace == namespace and pod.owner.startswith("StatefulSet/")]
-    served = {pod.name: kept.of_status(pod.pod) for pod in members if pod.attached_by == names.MULTUS}
+    served = {pod.name: kept.of_status(pod.annotations) for pod in members if pod.attached_by == names.MULTUS}
     had = {pod: kept.written(found) for pod, found in sorted(served.items()) if found}
     new = {pod: text for pod, text in had.items() if (before or {}).get(pod) != text}
     if not new:

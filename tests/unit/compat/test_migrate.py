@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from podnet_api import names as api_names
 from podnet_compat import legacy, main, names
 from podnet_compat import pod as pods
@@ -218,7 +220,7 @@ def test_steps_of_a_namespace() -> None:
 
 def test_steps_that_are_done_are_not_done_again() -> None:
     noted = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": kept.NAME, "namespace": "blue"}}
-    written = kept.written(kept.of_status(MEMBER))
+    written = kept.written(kept.of_status(MEMBER["metadata"]["annotations"]))
     stamped = workload("StatefulSet", "db")
     stamped["spec"]["template"]["metadata"]["annotations"][steps.RESTARTED] = "podnet"
     found = sorted_(
@@ -308,7 +310,7 @@ def test_addresses_are_asked_for_where_the_pod_asks_for_none() -> None:
     "text", ["", "{", "5", "[5]", '[{"name": 5, "interface": [], "ips": "x"}]', '[{"name":"blue/lab"}]']
 )
 def test_a_status_that_says_nothing(text: str) -> None:
-    assert kept.of_status(pod("a", **{api_names.NPWG_STATUS_ANNOTATION: text})) == ()
+    assert kept.of_status({api_names.NPWG_STATUS_ANNOTATION: text}) == ()
 
 
 @pytest.mark.parametrize(
@@ -379,3 +381,40 @@ def test_exit_statuses(directory: Path, capsys: pytest.CaptureFixture[str]) -> N
         with pytest.raises(SystemExit) as caught:
             main.main(["migrate", *words])
         assert caught.value.code == 2
+
+
+# --- whatever a directory holds
+
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.sampled_from(["", "lab", "blue", "{", "[]", '{"type":"bridge"}'])
+)
+_KEYS = st.sampled_from(
+    ["name", "namespace", "annotations", "labels", "ownerReferences", "config", "template", "metadata", "spec", "data",
+     "kind", "controller", "phase", "webhooks", "namespaceSelector", "matchLabels", names.NETWORKS, "networks",
+     names.DEFAULT_NETWORK, api_names.NETWORKS_ANNOTATION, api_names.NPWG_STATUS_ANNOTATION, names.ATTACH_WITH]
+)  # fmt: skip
+_ANYTHING = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4), max_leaves=12
+)
+_PARTS = st.fixed_dictionaries(
+    {"kind": st.sampled_from([legacy.KIND, "Pod", "Deployment", "CronJob", "ConfigMap", "Namespace",
+                              "MultiNetworkPolicy", "MutatingWebhookConfiguration"]),
+     "apiVersion": st.sampled_from(["v1", "apps/v1", "batch/v1", "k8s.cni.cncf.io/v1", ""]),
+     "metadata": st.dictionaries(_KEYS, _ANYTHING, max_size=4) | _ANYTHING},
+    optional={"spec": _ANYTHING, "status": _ANYTHING, "data": _ANYTHING, "template": _ANYTHING, "webhooks": _ANYTHING},
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(_PARTS, max_size=4))
+def test_any_objects_make_a_plan(items: list[Object]) -> None:
+    found = inventory.sort(items, "default")
+    made = planning.plan(found, foreign.rows(items, "default"))
+    assert report.text(made, "table")
+    for name in planning.namespaces(found):
+        to_do = steps.record(found, name) + steps.label(found, name, "podnet") + steps.restart(found, name, "podnet")
+        assert all(step.said for step in to_do)
+        assert isinstance(steps.refusals(found, name), list)
