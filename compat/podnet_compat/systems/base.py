@@ -29,6 +29,7 @@ from podnet_compat import attachment, jsontext, legacy, names
 from podnet_compat.reader import Notes, Reader
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_LONGEST_NAMESPACE = 63
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Objects:
         self.settings = dict(settings or {})
         """What no object says, e.g. how a plugin was configured on the nodes; each system names its own."""
         self._sources = {(s.group, s.kind, s.namespace, s.name): s for s in sources}
+        self._by_kind: dict[tuple[str, str], list[Source]] | None = None
 
     def get(self, group: str, kind: str, name: str, namespace: str = "") -> Source | None:
         """One object, or None."""
@@ -76,8 +78,11 @@ class Objects:
 
     def all(self, group: str, kind: str) -> tuple[Source, ...]:
         """Every object of a kind, by namespace and name."""
-        found = [key for key in self._sources if key[:2] == (group, kind)]
-        return tuple(self._sources[key] for key in sorted(found))
+        if self._by_kind is None:
+            self._by_kind = {}
+            for key in sorted(self._sources):
+                self._by_kind.setdefault(key[:2], []).append(self._sources[key])
+        return tuple(self._by_kind.get((group, kind), ()))
 
     def namespace(self, name: str) -> Source:
         """The Namespace ``name``, with its labels and annotations; an empty one where it is not known."""
@@ -116,6 +121,9 @@ def source(item: Mapping[str, Any], namespace: str = "default", *, cluster: bool
     except msgspec.ValidationError as error:
         raise InvalidError(f"an object of kind {kind!r}", [Fault("", FaultType.INVALID, str(error))]) from error
     own = "" if cluster else meta.namespace or namespace
+    if len(own) > _LONGEST_NAMESPACE:
+        message = f"must have at most {_LONGEST_NAMESPACE} characters (RFC 1123)"
+        raise InvalidError(f"{kind} {meta.name}", [Fault("metadata.namespace", FaultType.INVALID, message, own)])
     return Source(group, kind, own, meta.name, body, meta.labels, meta.annotations)
 
 

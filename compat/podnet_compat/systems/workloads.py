@@ -27,12 +27,12 @@ TEMPLATES = {
 
 
 def pod(item: Mapping[str, Any], namespace: str) -> Source | None:
-    """The Pod in ``item``, called like its workload; None where there is none. Raises InvalidError for an object
-    whose metadata is broken."""
-    whole = base.source(item, namespace)
-    keys = TEMPLATES.get((whole.group, whole.kind))
+    """The Pod in ``item``, called like its workload; None where there is none. Raises InvalidError for a workload
+    whose metadata are broken."""
+    keys = TEMPLATES.get(_kind(item))
     if keys is None:
         return None
+    whole = base.source(item, namespace)
     template: Any = whole.body
     for key in keys:
         template = template.get(key, {}) if isinstance(template, dict) else {}
@@ -46,8 +46,11 @@ def pod(item: Mapping[str, Any], namespace: str) -> Source | None:
 
 def annotated(item: Mapping[str, Any], added: Mapping[str, str]) -> dict[str, Any]:
     """``item`` with the annotations ``added`` on the Pod in it."""
-    group = str(item.get("apiVersion", "")).rpartition("/")[0]
-    return _put(item, (*TEMPLATES[(group, str(item.get("kind")))], "metadata", "annotations"), added)
+    return _put(item, (*TEMPLATES[_kind(item)], "metadata", "annotations"), added)
+
+
+def _kind(item: Mapping[str, Any]) -> tuple[str, str]:
+    return str(item.get("apiVersion", "")).rpartition("/")[0], str(item.get("kind"))
 
 
 def _put(item: Any, keys: tuple[str, ...], added: Mapping[str, str]) -> dict[str, Any]:
