@@ -25,8 +25,9 @@ Object = dict[str, Any]
 @dataclass
 class Outcome:
     """What became of the objects. ``made``: native objects. ``changed``: the given objects that have a list now.
-    ``rest``: those that belong to no other system, or stay beside what they became, in their order; the latter are
-    ``kept`` as well. ``gone``: of what changed, the annotations in whose place the list is, by id."""
+    ``rest``: those that belong to no other system, or stay beside what they became or because they become nothing, in
+    their order; the latter are ``kept`` as well. ``gone``: of what changed, the annotations in whose place the list is,
+    by id."""
 
     made: list[Object] = field(default_factory=list)
     changed: list[Object] = field(default_factory=list)
@@ -121,9 +122,9 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
         return
     origin = _source(item, namespace, _cluster_kinds(systems))
     matching = kinds(origin, objects, systems)
-    for kind in matching:
-        outcome.add(origin, kind.translate(origin, objects))
-    if all(kind.stays for kind in matching):
+    made = base.merge(*(kind.translate(origin, objects) for kind in matching))
+    outcome.add(origin, made)
+    if all(kind.stays for kind in matching) or not _manifests(made):
         outcome.rest.append(item)
         outcome.kept += [item] if matching else []
 
