@@ -1,5 +1,6 @@
 """Attach and detach: what the kernel has afterwards, all or nothing, again and again, without the namespace."""
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -8,7 +9,7 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 from netns.lab import Lab, Place, bridge, crosses, link, ready, route
-from podnet_kni_server.datapath import attach, usual
+from podnet_kni_server.datapath import announce, attach, usual
 from podnet_kni_server.datapath.errors import DatapathError, NetlinkError, NetnsMissing
 from podnet_kni_server.datapath.kernel import KernelDatapath
 
@@ -187,6 +188,16 @@ async def test_second_attach_verifies_and_makes_nothing(lab: Lab) -> None:
     links = node.links()
     assert await datapath.attach(pod.path, wanted) == first
     assert node.links() == links
+
+
+async def test_neighbours_hear_of_new_links_alone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, datapath, pod = await _one(lab)
+    said: list[list[str]] = []
+    monkeypatch.setattr(announce, "send", lambda links: said.append([link.name for link in links]))
+    for wanted in ([link(5)], [link(5)], [link(5), link(6, name="net2")]):
+        await datapath.attach(pod.path, wanted)
+    await asyncio.sleep(announce.DELAY + 0.2)
+    assert said == [["net1"], ["net1", "net2"]]
 
 
 async def test_second_attach_makes_what_is_missing_or_damaged(lab: Lab) -> None:

@@ -45,6 +45,8 @@ class Node:
         self.lent = lent or Ledger()
         self._plain = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._netfilter: Channel | None = None
+        self.made = 0
+        """Links made in batches since the start."""
 
     @property
     def netfilter(self) -> Channel:
@@ -113,7 +115,9 @@ def _make(node: Node, pod: Pod, todo: list[Link]) -> list[Observed]:
     """Make all of `todo` or leave nothing. Raises: _Taken when something of that name or index exists."""
     undo: list[Callable[[], object]] = []
     try:
-        return (_make_usual if usual.fits(todo) else _make_any)(node, pod, todo, undo)
+        observed = (_make_usual if usual.fits(todo) else _make_any)(node, pod, todo, undo)
+        node.made += len(todo)
+        return observed
     except BaseException:
         for step in reversed(undo):
             with contextlib.suppress(DatapathError):

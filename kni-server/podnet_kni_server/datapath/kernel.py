@@ -83,20 +83,33 @@ class KernelDatapath:
     async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         """See interface.Datapath."""
         links = await allocation.resolved(self._allocation, self._lent, links)
-        made = await self._worker.call(self._attach, netns_path, links)
-        asyncio.get_running_loop().call_later(announce.DELAY, self._herald.post, self._announce, netns_path, links)
+        made = await self._attached(netns_path, links)
         if all(link.host_name == "" or link.kind == "veth" for link in links):
             return made
         return [allocation.told(self._files, self._lent, *pair) for pair in zip(links, made, strict=True)]
+
+    async def _attached(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
+        making = self._worker.begin(self._attach, netns_path, links)
+        loop, told = asyncio.get_running_loop(), False
+        timer = loop.call_later(announce.DELAY, self._herald.post, self._announce, netns_path, links)
+        try:
+            observed, told = await making
+            return observed
+        finally:
+            if not told:
+                timer.cancel()
 
     def _announce(self, netns_path: str, links: Sequence[Link]) -> None:
         with contextlib.suppress(DatapathError, OSError), self._herald.pod(netns_path) as pod:
             pod.inside(announce.send, links)
 
-    def _attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
+    def _attach(self, netns_path: str, links: Sequence[Link]) -> tuple[list[Observed], bool]:
+        """And whether the neighbours are to hear of it: each container of a Pod has its links looked at again."""
         channels = self._channels()
+        before = channels.made
         with self._worker.pod(netns_path) as pod:
-            return whole.attach_all(channels, pod, links)
+            observed = whole.attach_all(channels, pod, links)
+        return observed, channels.made != before or any(link.kind not in whole.BATCH for link in links)
 
     async def detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
         """See interface.Datapath."""
