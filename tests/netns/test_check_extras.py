@@ -131,6 +131,14 @@ async def test_of_two_that_ask_for_one_parameter_the_last_decides(lab: Lab) -> N
     assert pod.run("cat", "/proc/sys/net/core/somaxconn").strip() == "888"
 
 
+async def test_what_the_kernel_says_in_other_words_is_as_it_was_made(lab: Lab) -> None:
+    _, datapath, pod = await _one(lab)
+    wanted = link(6, name="net2", extras=Extras(sysctls={"net/ipv4/ip_local_reserved_ports": "9148,8080"}))
+    await datapath.attach(pod.path, [wanted])
+    assert pod.run("cat", "/proc/sys/net/ipv4/ip_local_reserved_ports").strip() == "8080,9148"
+    assert (await datapath.check(pod.path, [wanted])).findings == ()
+
+
 async def test_what_cannot_be_put_back_is_said(lab: Lab) -> None:
     node, datapath, pod = await _one(lab)
     node.run("nft", "flush map inet podnet_ports any4")

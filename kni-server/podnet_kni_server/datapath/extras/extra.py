@@ -18,7 +18,7 @@ class Extra(Protocol):
 
     def lost(self, node: Node, pod: Pod, link: Link) -> Iterator[str]:
         """What of it is not there any more, in words that follow the link's name; ``apply`` mends all that is told
-        here. Changes nothing."""
+        here."""
         ...
 
     def remove(self, node: Node, pod: Pod | None, link: Link) -> None:

@@ -37,10 +37,14 @@ class Sysctls:
                 raise DatapathError(f"cannot set {name} for {link.name} to {value!r}: {error}") from error
 
     def lost(self, node: Node, pod: Pod, link: Link) -> Iterator[str]:
-        """See Extra. What cannot be read is taken to be right: some parameters only take."""
+        """See Extra. What cannot be read is taken to be right: some parameters only take. The kernel has its own words
+        for some values (lists of ports): what it says after it was told once more is right, too."""
         for name, value in link.extras.sysctls.items() if link.extras else ():
             found = pod.inside(_read, name)
-            if found is not None and found.split() != value.split():
+            if found is None or found.split() == value.split():
+                continue
+            pod.sysctl(name, value)
+            if pod.inside(_read, name) != found:
                 yield f"had {name} at {found}"
 
     def remove(self, node: Node, pod: Pod | None, link: Link) -> None:
