@@ -40,9 +40,12 @@ class Reaper:
 
     async def gone(self, pod: str) -> None:
         """Wait for a former sandbox of Pod ``namespace/name``: the next one may want the same addresses."""
-        if any(record.pod == pod for record in map(self._core.record, self._going) if record):
+        if self._has(pod):
             async with self._changed:
-                await self._changed.wait_for(lambda: not self._going)
+                await self._changed.wait_for(lambda: not self._has(pod))
+
+    def _has(self, pod: str) -> bool:
+        return any(record.pod == pod for record in map(self._core.record, self._going) if record)
 
     async def run(self) -> None:
         """Until cancelled."""
