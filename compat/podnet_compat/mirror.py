@@ -8,12 +8,14 @@ Workers take the keys of NADs from a queue that the watch caches fill, a NAD at 
 * NAD gone: its objects go when no Pod uses them. A NAD that comes back meanwhile finds them again.
 
 The annotation ``multinetwork.x-k8s.io/translation`` on the NAD says ``ok`` or what is in the way; an Event
-goes with each new trouble. What waits for Pods to end is looked at again by a sweep.
+goes with each new trouble. ``ok`` is said when nothing else is to be done: at a cold start the networks come first.
+What waits for Pods to end is looked at again by a sweep.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 from podnet_api import kni, multinetwork
@@ -34,6 +36,10 @@ SWEEP = 300.0
 _BACKOFF = (0.5, 60.0)
 WORKERS = 16
 """NADs that are looked at at the same time: most of the time is waiting for the API server."""
+SPEAKERS = 4
+"""NADs that are told at the same time that all is well."""
+_LULL = 30.0
+"""Seconds for which other work goes first."""
 _PATIENCE = 4
 """Tries after which a NAD says that it waits."""
 
@@ -51,6 +57,9 @@ class Mirror:
         self._busy: set[Key] = set()
         self._missed: set[Key] = set()
         self._tries: dict[Key, int] = {}
+        self._fine: asyncio.Queue[Nad] = asyncio.Queue()
+        self._idle = asyncio.Event()
+        self._idle.set()
         store.nads.listen(self._nad_changed)
         store.networks.listen(self._network_changed)
         store.configs.listen(self._config_changed)
@@ -62,12 +71,16 @@ class Mirror:
         async with asyncio.TaskGroup() as group:
             for number in range(WORKERS):
                 group.create_task(self._work(), name=f"mirror {number}")
+            for number in range(SPEAKERS):
+                group.create_task(self._speak(), name=f"mirror says ok {number}")
             group.create_task(self._sweep(), name="sweep")
 
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
             self._waiting.discard(key)
+            if self._queue.empty():
+                self._idle.set()
             if key in self._busy:
                 self._missed.add(key)
                 continue
@@ -111,7 +124,22 @@ class Mirror:
                 await self._say(nad, str(error))
             raise
         else:
-            await self._say(nad, OK)
+            self._fine.put_nowait(nad)
+
+    async def _speak(self) -> None:
+        """Say ``ok`` to NADs that are made, unless they changed meanwhile: then a worker has them again."""
+        while True:
+            nad = await self._fine.get()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LULL):
+                    await self._idle.wait()
+            current = self._store.nads.get(nad.metadata.name, nad.metadata.namespace)
+            if current is None or settle.differs(nad, current) or nad.key in self._waiting:
+                continue
+            try:
+                await self._say(current, OK)
+            except KubeError as error:
+                self._again(nad.key, error)
 
     async def _say(self, nad: Nad, text: str) -> None:
         """Write ``text`` on ``nad``; an Event goes with each new trouble."""
@@ -165,4 +193,5 @@ class Mirror:
     def _enqueue(self, key: Key) -> None:
         if key not in self._waiting:
             self._waiting.add(key)
+            self._idle.clear()
             self._queue.put_nowait(key)
