@@ -64,11 +64,11 @@ class Variant:
 def ours(space: Space, node: str) -> list[Variant]:
     """Through podnet."""
     networks = [
-        space.network(f"bench{number}", bridge={}, ipam=objects.pool(f"10.{140 + number}.0.0/20"))
+        space.network(f"bench{number}", bridge={}, ipam=objects.pool(f"10.{140 + number}.0.0/20"), on=[node])
         for number in range(max(COUNTS))
     ]
     for network in networks:
-        space.wait_on_nodes(network, space.world.workers())
+        space.wait_on_nodes(network, [node])
     listed = [objects.pod("p", *networks[:count])["metadata"]["annotations"] for count in COUNTS]
     return [Variant("podnet", node, count, tuple(said.items())) for count, said in zip(COUNTS, listed, strict=True)]
 
