@@ -16,13 +16,12 @@ from collections.abc import Callable
 from msgspec import structs
 from podnet_api import kni
 
-from podnet_compat import datapath
+from podnet_compat import datapath, extras
 from podnet_compat.reader import Reader
 
 Spec = kni.NetworkConfigSpec
 _SYSCTL = re.compile(r"net([./][A-Za-z0-9_-]+)+")
 _MOST_SYSCTL = 256
-_RATE = 10**13
 
 
 def _tuning(reader: Reader, spec: Spec) -> Spec:
@@ -55,21 +54,12 @@ def _parameter(reader: Reader, key: str, value: object) -> bool:
 
 def _bandwidth(reader: Reader, spec: Spec) -> Spec:
     reader.refuse("shapedSubnets", "unshapedSubnets")
-    made = kni.Bandwidth(
-        ingress_rate=reader.integer("ingressRate", 0, _RATE),
-        ingress_burst=reader.integer("ingressBurst", 0, _RATE),
-        egress_rate=reader.integer("egressRate", 0, _RATE),
-        egress_burst=reader.integer("egressBurst", 0, _RATE),
-    )
-    for way, rate, burst in (
-        ("ingress", made.ingress_rate, made.ingress_burst),
-        ("egress", made.egress_rate, made.egress_burst),
-    ):
-        if bool(rate) != bool(burst):
-            message = f"{way}Rate and {way}Burst need each other"
-            reader.notes.fault(reader.at(f"{way}Burst"), message, burst)
-    if made == kni.Bandwidth():
+    made = extras.bandwidth(reader)
+    if made is None:
         return spec
+    both = (("ingress", made.ingress_rate, made.ingress_burst), ("egress", made.egress_rate, made.egress_burst))
+    for way in (way for way, rate, burst in both if rate and not burst):
+        reader.notes.fault(reader.at(f"{way}Burst"), f"is missing beside {way}Rate: the plugin wants both")
     if not (spec.bridge or spec.routed):
         reader.notes.unsupported(reader.path, message="this datapath has no end on the node that could be limited")
     return structs.replace(spec, bandwidth=made)

@@ -46,7 +46,7 @@ def read(reader: Reader) -> Extras:
     ports = [_port(item) for item in reader.children("portMappings")]
     return Extras(
         ports=tuple(port for port in ports if port is not None),
-        bandwidth=_bandwidth(reader.child("bandwidth")),
+        bandwidth=_limits(reader.child("bandwidth")),
         cni_args={key: json.dumps(value) for key, value in reader.mapping("cni-args").items()},
         device=reader.string("deviceID"),
         guid=_guid(reader),
@@ -88,7 +88,14 @@ def _host_ip(reader: Reader) -> str | None:
         return None
 
 
-def _bandwidth(reader: Reader) -> kni.Bandwidth | None:
+def _limits(reader: Reader) -> kni.Bandwidth | None:
+    made = bandwidth(reader)
+    reader.finish(refuse=False)
+    return made
+
+
+def bandwidth(reader: Reader) -> kni.Bandwidth | None:
+    """The rates and bursts of ``reader``'s object; None when there are none."""
     made = kni.Bandwidth(
         ingress_rate=reader.integer("ingressRate", 0, _RATE),
         ingress_burst=reader.integer("ingressBurst", 0, _RATE),
@@ -101,7 +108,6 @@ def _bandwidth(reader: Reader) -> kni.Bandwidth | None:
     ):
         if burst and not rate:
             reader.notes.fault(reader.at(f"{way}Burst"), f"needs {way}Rate", burst)
-    reader.finish(refuse=False)
     return made if made != kni.Bandwidth() else None
 
 
