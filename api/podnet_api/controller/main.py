@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 
 RESYNC = 300.0
 """Seconds between two fresh lists of our kinds."""
+FIRST_RESYNC = 30.0
+RETRY = 2.0
 DEFAULT_KEY: Key = (multinetwork.PodNetwork, "", names.DEFAULT_NETWORK)
 
 
@@ -49,6 +53,7 @@ async def run(
     uses = usage.Uses()
     reconciler = Reconciler(client, store, uses, keep_default=keep_default)
     pods.listen(lambda old, new: _recheck(uses.learn(old, new), old, new, store, queue))
+    await _fill(client, store, stop)
     async with asyncio.TaskGroup() as group:
         helpers = [group.create_task(work) for work in (pods.run(), garbage.Collector(client).run())]
         helpers.append(group.create_task(deadnodes.Undertaker(client).run()))
@@ -84,13 +89,32 @@ def _recheck(turned: set[Key], old: core.Pod | None, new: core.Pod | None, store
             queue.add(key)
 
 
-async def _resync(client: Client, store: Store, queue: Queue[Key]) -> None:
-    while True:
-        await asyncio.sleep(RESYNC)
+async def _fill(client: Client, store: Store, stop: asyncio.Event) -> None:
+    """All our objects, before any is judged; or as much as there was until ``stop``."""
+    while not stop.is_set():
         try:
-            for kind in KINDS:
-                items, version = await client.list_all(kind)
-                store.replace(kind, items, version)
+            await _list(client, store)
+        except KubeError as error:
+            log.warning("%s; again in %.0f s", error, RETRY)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY):
+                    await stop.wait()
+        else:
+            return
+
+
+async def _list(client: Client, store: Store) -> None:
+    for kind in KINDS:
+        items, version = await client.list_all(kind)
+        store.replace(kind, items, version)
+
+
+async def _resync(client: Client, store: Store, queue: Queue[Key]) -> None:
+    """Early for the first time: what was deleted before kopf began to watch."""
+    for pause in itertools.chain([FIRST_RESYNC], itertools.repeat(RESYNC)):
+        await asyncio.sleep(pause)
+        try:
+            await _list(client, store)
         except KubeError as error:
             log.warning("%s; again in %.0f s", error, RESYNC)
         for kind in KINDS:
