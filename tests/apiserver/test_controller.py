@@ -240,6 +240,9 @@ async def test_what_vanished_nodes_left_is_deleted(server: Any) -> None:
     created(server, "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "stays"}})
     for node, cidr in (("stays", "10.0.0.0/28"), ("gone", "10.0.0.16/28"), ("busy", "10.0.0.32/28")):
         created(server, blocks, block(node, cidr, node))
+    held = block("held", "10.0.0.48/32", "whereabouts.cni.cncf.io")
+    held["metadata"]["labels"] = {"multinetwork.x-k8s.io/generated-by": "compat"}
+    created(server, blocks, held)
     bound = pod("bound", "[]")
     bound["spec"]["nodeName"] = "busy"
     created(server, PODS, bound)
@@ -247,9 +250,10 @@ async def test_what_vanished_nodes_left_is_deleted(server: Any) -> None:
         collector = garbage.Collector(client, absent=300)
         for now in (0.0, 299.0):
             await collector.look(now)
-            assert len(server.send("GET", blocks).body["items"]) == 3
+            assert len(server.send("GET", blocks).body["items"]) == 4
         await collector.look(300.0)
-    assert [item["metadata"]["name"] for item in server.send("GET", blocks).body["items"]] == ["busy", "stays"]
+    left = [item["metadata"]["name"] for item in server.send("GET", blocks).body["items"]]
+    assert left == ["busy", "held", "stays"], "what compat holds is of no node"
 
 
 def block(name: str, cidr: str, node: str, holder: str = "") -> dict[str, Any]:
