@@ -103,8 +103,9 @@ class Live:
 
         Raises KubeError.
         """
-        async with asyncio.timeout(_ATTEND):
-            await self._known.wait()
+        await _either(self._known, _ATTEND)
+        if not self._known.is_set():
+            raise KubeError(f"cannot translate {nad.subject} yet: what whereabouts has given is not known")
         if names.STICKY in nad.metadata.annotations or not self.of(native):
             return False
         meta = nad.metadata

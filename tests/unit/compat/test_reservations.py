@@ -244,3 +244,22 @@ async def test_without_whereabouts_nothing_waits_for_it(api: Any, store: stores.
         one.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await one
+
+
+async def test_nothing_is_made_while_it_is_not_known_what_was_given(
+    api: Any, store: stores.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lives, "_ATTEND", 0.05)
+    monkeypatch.setattr(mirrors, "_BACKOFF", (0.02, 0.1))
+    made = lives.Live(store)
+    mirror = asyncio.create_task(mirrors.Mirror(store, makers.Maker(store, made)).run())
+    put_nad(api)
+    await asyncio.sleep(0.3)
+    assert NETWORK not in api.objects
+    assert not mirror.done()
+    task = asyncio.create_task(made.run())
+    await until(lambda: NETWORK in api.objects)
+    for one in (task, mirror):
+        one.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await one
