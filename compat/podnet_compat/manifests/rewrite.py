@@ -53,6 +53,8 @@ class _Work:
     made: list[Object] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    there: dict[tuple[str, str, str], Item] = field(default_factory=dict)
+    """Native objects of the files, which are not made again."""
     lists: dict[int, tuple[networks.Network, ...]] = field(default_factory=dict)
     """By the identity of a Pod's spec: aliases share one."""
 
@@ -70,6 +72,7 @@ def rewrite(
     documents = {file: document.read(file, text) for file, text in files.items()}
     work = _Work(namespace, as_annotation)
     found = [item for listed in documents.values() for one in listed for item in items.items(one)]
+    work.there = {_identity(item.plain): item for item in found if _is_native(item.plain)}
     left = _foreign(work, [item for item in found if _is_sound(work, item)], settings)
     for item in left:
         _definition(work, item)
@@ -139,7 +142,11 @@ def _definition(work: _Work, item: Item) -> None:
         return
     work.nads[nad.key] = nad
     work.warnings += [f"{at}: {nad.subject}: {text}" for text in native.warnings]
-    item.give_way([one for one in _objects(native.network, native.config) if _new(work, one)])
+    fresh = [one for one in _objects(native.network, native.config) if _new(work, one)]
+    if systems.is_read_on(item.plain, work.namespace):
+        item.put_before(fresh)
+        return
+    item.give_way(fresh)
     item.document.changed = True
 
 
@@ -241,4 +248,20 @@ def _new(work: _Work, made: Object) -> bool:
     if made in work.made:
         return False
     work.made.append(made)
-    return True
+    there = work.there.get(_identity(made))
+    if there is None:
+        return True
+    if there.plain.get("spec") != made.get("spec"):
+        at = there.document.place(*edit.place(there.root, ""))
+        work.warnings.append(f"{at}: {made['kind']} {there.key[2]} is there already, and says otherwise")
+    return False
+
+
+def _is_native(plain: Object) -> bool:
+    return str(plain.get("apiVersion", "")).rpartition("/")[0] in {api_names.GROUP, api_names.KNI_GROUP}
+
+
+def _identity(plain: Object) -> tuple[str, str, str]:
+    meta = plain.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
+    return str(plain.get("kind")), str(meta.get("namespace", "")), str(meta.get("name"))

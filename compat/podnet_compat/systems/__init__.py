@@ -9,6 +9,15 @@ from podnet_compat.systems.setting import FORM as SETTING
 from podnet_compat.systems.setting import HELP as SETTING_HELP
 from podnet_compat.systems.setting import SettingError
 from podnet_compat.systems.setting import read as settings
-from podnet_compat.systems.translate import Outcome, translate_objects
+from podnet_compat.systems.translate import Outcome, is_read_on, translate_objects
 
-__all__ = ["SETTING", "SETTING_HELP", "SYSTEMS", "Outcome", "SettingError", "settings", "translate_objects"]
+__all__ = [
+    "SETTING",
+    "SETTING_HELP",
+    "SYSTEMS",
+    "Outcome",
+    "SettingError",
+    "is_read_on",
+    "settings",
+    "translate_objects",
+]

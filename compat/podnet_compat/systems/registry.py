@@ -54,6 +54,8 @@ class System:
     """For documents without ``kind``: the objects in one that is the system's, as Kubernetes would write them."""
     carries: tuple[str, ...] = ()
     stays: bool = False
+    reads: Callable[[Source], bool] | None = None
+    """Of NADs that Multus' translation is for: those that this system goes on reading."""
     recognised: str = ""
     """Why its Pods are not translated, where they are only recognised: said in a warning."""
 

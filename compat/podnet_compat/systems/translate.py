@@ -111,6 +111,10 @@ def _source(item: Object, namespace: str, cluster: set[tuple[str, str]]) -> Sour
 
 def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, ...], outcome: Outcome) -> None:
     pod = workloads.pod(item, namespace)
+    if pod is not None and workloads.has_list(item, pod):
+        outcome.rest.append(item)
+        outcome.kept += [item] if any(system.has(pod, objects) for system in systems) else []
+        return
     if pod is not None:
         made = translate_pod(pod, objects, systems)
         outcome.add(pod, made)
@@ -127,6 +131,12 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
     if all(kind.stays for kind in matching) or not _manifests(made):
         outcome.rest.append(item)
         outcome.kept += [item] if matching else []
+
+
+def is_read_on(nad: Object, namespace: str, systems: Iterable[System] | None = None) -> bool:
+    """Whether another system goes on reading ``nad``, a NAD that it does not translate itself."""
+    asked = [system.reads for system in (SYSTEMS if systems is None else systems) if system.reads]
+    return any(reads(_source(nad, namespace, set())) for reads in asked)
 
 
 def _gone(pod: Source, objects: Objects, systems: tuple[System, ...]) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from podnet_api import names as api_names
+
 from podnet_compat.systems import base
 from podnet_compat.systems.base import Source
 
@@ -42,6 +44,13 @@ def pod(item: Mapping[str, Any], namespace: str) -> Source | None:
     named = {**meta, "name": whole.name, "namespace": whole.namespace} if isinstance(meta, dict) else meta
     inner = base.source({**template, "apiVersion": "v1", "kind": "Pod", "metadata": named}, namespace)
     return Source("", whole.kind, whole.namespace, whole.name, inner.body, inner.labels, inner.annotations)
+
+
+def has_list(item: Mapping[str, Any], found: Source) -> bool:
+    """Whether the Pod ``found`` in ``item`` has its list already; ``spec.networks`` of a machine is KubeVirt's."""
+    spec = found.body.get("spec")
+    native = isinstance(spec, Mapping) and isinstance(spec.get("networks"), list)
+    return api_names.NETWORKS_ANNOTATION in found.annotations or (native and not _kind(item)[0].endswith("kubevirt.io"))
 
 
 def annotated(item: Mapping[str, Any], added: Mapping[str, str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ SYSTEM = System(
     pods=pods.translate,
     claims=pods.claims,
     stays=True,
+    reads=pods.is_ours,
 )
 
 __all__ = ["SYSTEM"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from unittest import mock
 
 import pytest
 import yaml
@@ -11,9 +12,11 @@ from podnet_compat.manifests import rewrite
 from podnet_compat.migrate import foreign
 from podnet_compat.migrate.report import Outcome
 from podnet_tests import ovn_examples
+from podnet_tests.fieldwalk import Example
 from podnet_tests.foreign_objects import DECIDED, NETWORKS, Object, item, nad, pod
 from podnet_tests.kubevirt_examples import POD, machine, multus
 from podnet_tests.npwg_examples import agent, antrea, tf
+from podnet_tests.translations import EXAMPLES
 
 
 def after(*objects: Object) -> list[Object]:
@@ -72,6 +75,29 @@ def test_a_machine_keeps_its_place_and_says_the_list_in_an_annotation() -> None:
     text = its["spec"]["template"].pop("metadata")["annotations"][names.NETWORKS_ANNOTATION]
     assert [entry["podNetworkName"] for entry in json.loads(text)] == ["default", "a.net1"]
     assert its == whole
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_files_are_translated_once(example: Example) -> None:
+    """Another run finds the lists, and the native objects of what stays, and changes nothing."""
+    first = rewrite.rewrite({"f.yaml": yaml.safe_dump_all(example.objects)}, "a")
+    if all(one.get("kind") != "Service" for one in example.objects):  # endpoints come of DANM's keys, which are gone
+        assert rewrite.rewrite(first.texts, "a") == rewrite.Rewritten(first.texts, first.errors, mock.ANY)
+
+
+def test_kube_ovn_goes_on_reading_its_nads() -> None:
+    found = after(ovn_examples.kubeovn(), pod({NETWORKS: "net"}))
+    assert kinds(found) == ["NetworkAttachmentDefinition", "NetworkConfig", "Pod", "PodNetwork"]
+    assert the_pod(found) == (["default", "a.net"], [NETWORKS])
+
+
+def test_a_native_object_that_is_there_is_left() -> None:
+    own = item("multinetwork.x-k8s.io/v1alpha1", "PodNetwork", "tenant", {"provider": "x/y"})
+    made = rewrite.rewrite({"f.yaml": yaml.safe_dump_all([ovn_examples.overlay(), own])}, "a")
+    assert [one["spec"] for one in yaml.safe_load_all(made.texts["f.yaml"]) if one["kind"] == "PodNetwork"] == [
+        {"provider": "x/y"}
+    ]
+    assert any("PodNetwork tenant is there already, and says otherwise" in text for text in made.warnings)
 
 
 def test_a_plan_names_what_stays() -> None:
