@@ -34,6 +34,8 @@ PERIOD = 300.0
 """Seconds between two looks at what is held: a Pod that goes is no event here."""
 PAUSE = 5.0
 """Seconds between a change and the look at it: whereabouts writes for each Pod."""
+FRESH = 4.0
+"""Seconds for which a list of Pods may serve again."""
 RETRY = 60.0
 """Seconds between two questions whether there is whereabouts at all."""
 _ATTEND = 30.0
@@ -52,6 +54,9 @@ class Live:
         self._blocks = Cache(client, kni.IPBlock, labelSelector=names.SELECTOR)
         self._known = asyncio.Event()
         self._changed = asyncio.Event()
+        self._listing = asyncio.Lock()
+        self._listed: dict[str, core.Pod] = {}
+        self._stale = 0.0
         self._told: set[tuple[tuple[str, str], str]] = set()
         for cache in (self._ippools, self._overlapping):
             cache.listen(lambda _old, _new: self._changed.set())
@@ -179,8 +184,13 @@ class Live:
         await self._store.client.event(nad, "Warning", ADDRESS_IN_USE, text, COMPONENT)
 
     async def _pods(self) -> dict[str, core.Pod]:
-        found, _ = await self._store.client.list_all(core.Pod)
-        return _by_name(found)
+        """The Pods by namespace/name, as they were a moment ago: at a cold start each NAD asks."""
+        async with self._listing:
+            now = asyncio.get_running_loop().time()
+            if now >= self._stale:
+                found, _ = await self._store.client.list_all(core.Pod)
+                self._listed, self._stale = _by_name(found), now + FRESH
+            return self._listed
 
 
 def _is_ours(block: kni.IPBlock) -> bool:

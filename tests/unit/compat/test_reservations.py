@@ -171,6 +171,7 @@ async def live(api: Any, store: stores.Store, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(mirrors, "_BACKOFF", (0.02, 0.1))
     monkeypatch.setattr(lives, "PAUSE", 0.02)
     monkeypatch.setattr(lives, "PERIOD", 0.2)
+    monkeypatch.setattr(lives, "FRESH", 0.05)
     kinds = ("ippools", "overlappingrangeipreservations", "nodeslicepools")
     api.objects[WHEREABOUTS] = {"resources": [{"name": kind} for kind in kinds]}
     made = lives.Live(store)
