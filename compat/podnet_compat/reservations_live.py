@@ -129,6 +129,7 @@ class Live:
         """Hold what is reserved, let go what is not any more. Raises KubeError."""
         if not any(pool.spec.allocations for pool in self._ippools) and not len(self._blocks):
             return
+        self._stale = 0.0  # a Pod that was given an address since the last list would seem to be gone
         pods, wanted = await self._pods(), set[str]()
         for number, nad in enumerate(list(self._store.nads)):
             if number % _AT_A_TIME == 0:
