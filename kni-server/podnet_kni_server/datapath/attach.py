@@ -77,7 +77,7 @@ class Node:
 
 def attach(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
     """Make `wanted` in the Pod's namespace. See interface.Datapath.attach."""
-    if any(not link.mtu for link in wanted):
+    if not usual.fits(wanted) and any(not link.mtu for link in wanted):
         wanted = [link if link.mtu else dataclasses.replace(link, mtu=_mtu_of(node, link)) for link in wanted]
     try:
         return _attach(node, pod, wanted)

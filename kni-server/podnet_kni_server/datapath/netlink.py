@@ -70,21 +70,22 @@ def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def outcome(data: bytes, last: int) -> tuple[bool, bool]:
-    """Of what one recv gave: whether the message with the sequence `last` is answered, and whether any is refused."""
-    at, end, answered, refused = 0, len(data), False, False
-    unpack = HEADER.unpack_from
-    while at + 20 <= end:
-        size, kind, _, sequence, _ = unpack(data, at)
-        if size < 16:
-            break
-        if kind in _ANSWERS:
-            answered |= sequence == last
-            refused |= kind == NLMSG_ERROR and data[at + 16 : at + 20] != _NO_ERROR
-        at += (size + 3) & ~3
-    return answered, refused
+    """Of what one recv gave: whether the message with the sequence `last` is answered, and whether one is refused.
+
+    The kernel sends each refusal and each acknowledgement by itself, and of a dump's pieces the last one may end
+    with the mark that says so.
+    """
+    end = len(data) - _MARK
+    if end < 0:
+        return False, False
+    _, kind, _, sequence, _ = HEADER.unpack_from(data)
+    if kind == NLMSG_ERROR:
+        return sequence == last, data[16:20] != _NO_ERROR
+    size, kind, _, sequence, _ = HEADER.unpack_from(data, end)
+    return size == _MARK and kind == NLMSG_DONE and sequence == last, False
 
 
-_ANSWERS, _NO_ERROR = frozenset((NLMSG_ERROR, NLMSG_DONE)), bytes(4)
+_MARK, _NO_ERROR = 20, bytes(4)
 
 
 def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:

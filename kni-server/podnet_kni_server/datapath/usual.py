@@ -57,7 +57,9 @@ Indices = tuple[int, int]
 def fits(wanted: Sequence[Link]) -> bool:
     """Whether these links are made by the messages here and by no others."""
     for link in wanted:
-        if link.kind != "veth" or link.default_gateways or link.vlan or link.hairpin or link.isolated or not link.mac:
+        if link.kind != "veth" or not link.mac or not link.mtu or link.extras is not None:
+            return False
+        if link.default_gateways or link.vlan or link.hairpin or link.isolated:
             return False
         for route in link.routes:
             if route.gateway is None or not route.destination.prefixlen:

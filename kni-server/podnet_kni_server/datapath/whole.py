@@ -14,7 +14,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from podnet_kni_server.datapath import attach, chardev, guest, inet, links, observe, physical
+from podnet_kni_server.datapath import attach, chardev, guest, inet, links, observe, physical, usual
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.extras import EXTRAS
@@ -47,7 +47,7 @@ class _Made:
 
 def attach_all(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
     """See interface.Datapath.attach."""
-    if all(_in_batch(link) and link.extras is None for link in wanted):
+    if usual.fits(wanted) or all(_in_batch(link) and link.extras is None for link in wanted):
         return attach.attach(node, pod, wanted)
     present = observe.list_links(pod.channel)
     made = _Made(node, pod, frozenset(_there(wanted, present)), _bonded(present))
@@ -127,8 +127,7 @@ def _attach_one(made: _Made, link: Link) -> Observed:
 def _device_info(node: Node, link: Link) -> str:
     """What tools are told of a device that was lent; a program that drives it itself finds it by its PCI address."""
     lent = node.lent.get(link.host_name) if link.kind in _LENT else None
-    of = lent.function.physical if lent and lent.function else ""
-    return physical.device_info(lent.address, of) if lent else ""
+    return physical.device_info(lent.address) if lent else ""
 
 
 def _maker(link: Link) -> Maker:

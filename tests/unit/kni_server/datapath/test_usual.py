@@ -9,6 +9,7 @@ from podnet_kni_server.datapath import links, netlink, prepare, usual
 from podnet_kni_server.datapath.channel import Request
 from podnet_kni_server.datapath.model import Link, Route
 from podnet_kni_server.datapath.template import Template
+from podnet_kni_server.details import Extras
 
 pytestmark = pytest.mark.skipif(
     sys.byteorder != "little", reason="what the kernel tells is written as on such machines"
@@ -74,6 +75,8 @@ def test_pairs_are_those_of_make_veth(link: Link) -> None:
         ({"vlan": 7}, False),
         ({"hairpin": True}, False),
         ({"isolated": True}, False),
+        ({"mtu": 0}, False),
+        ({"extras": Extras(promiscuous=True)}, False),
         ({"default_gateways": (ip_address("10.1.0.1"),)}, False),
         ({"routes": (Route(ip_network("10.2.0.0/16")),)}, False),
         ({"routes": (Route(ip_network("0.0.0.0/0"), ip_address("10.1.0.1")),)}, False),
@@ -134,20 +137,29 @@ def test_a_template_has_a_place_for_every_byte() -> None:
     )
 
 
+def _message(kind: int, sequence: int, body: bytes) -> bytes:
+    return netlink.HEADER.pack(16 + len(body), kind, 0, sequence, 0) + body
+
+
+def _number(number: int) -> bytes:
+    return number.to_bytes(4, "little", signed=True)
+
+
 @pytest.mark.parametrize(
-    ("answers", "outcome"),
+    ("data", "outcome"),
     [
-        ([(3, 7, 0)], (True, False)),
-        ([(2, 7, 0)], (True, False)),
-        ([(2, 6, -17), (2, 7, 0)], (True, True)),
-        ([(2, 6, 0)], (False, False)),
-        ([(16, 7, 0)], (False, False)),
-        ([], (False, False)),
+        (_message(2, 7, _number(0) + bytes(16)), (True, False)),
+        (_message(2, 7, _number(-17) + bytes(16)), (True, True)),
+        (_message(2, 6, _number(-17) + bytes(99)), (False, True)),
+        (_message(2, 6, _number(0) + bytes(16)), (False, False)),
+        (_message(16, 7, bytes(64)), (False, False)),
+        (_message(3, 7, _number(0)), (True, False)),
+        (_message(20, 7, bytes(24)) + _message(3, 7, _number(0)), (True, False)),
+        (_message(20, 6, bytes(24)) + _message(3, 6, _number(0)), (False, False)),
+        (_message(20, 7, bytes(24)), (False, False)),
+        (b"", (False, False)),
+        (bytes(19), (False, False)),
     ],
 )
-def test_outcome(answers: list[tuple[int, int, int]], outcome: tuple[bool, bool]) -> None:
-    data = b"".join(
-        netlink.HEADER.pack(20, kind, 0, sequence, 0) + number.to_bytes(4, "little", signed=True)
-        for kind, sequence, number in answers
-    )
+def test_outcome(data: bytes, outcome: tuple[bool, bool]) -> None:
     assert netlink.outcome(data, 7) == outcome
