@@ -84,7 +84,7 @@ bench-node: setup ## 1,000 sandboxes with three networks on one node through NRI
 	$(RUN) python tests/benchmark/node.py $(BENCH)
 	@$(RUN) python tests/benchmark/report.py
 
-bench-cluster: setup ## what networks add to the start of a Pod on CLUSTER, which runs podnet, to build/bench-cluster.json
+bench-cluster: setup ## what networks add to the start of a Pod on CLUSTER, to build/bench-cluster.json (PODNET_MULTUS=DIR: Multus, too)
 	PODNET_CLUSTER=$(CLUSTER) $(RUN) python tests/benchmark/cluster.py $(BENCH)
 	@$(RUN) python tests/benchmark/report.py
 
