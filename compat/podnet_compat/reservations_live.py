@@ -12,6 +12,7 @@ because a node holds the block, is an Event.
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
 from collections.abc import Iterable
 
@@ -36,6 +37,8 @@ PAUSE = 5.0
 """Seconds between a change and the look at it: whereabouts writes for each Pod."""
 FRESH = 4.0
 """Seconds for which a list of Pods may serve again."""
+YOUNG = 60.0
+"""Seconds for which a block is held in any case."""
 RETRY = 60.0
 """Seconds between two questions whether there is whereabouts at all."""
 _ATTEND = 30.0
@@ -136,7 +139,7 @@ class Live:
                 await asyncio.sleep(0)
             wanted |= await self._settle(nad, pods)
         for block in self._blocks:
-            if _is_ours(block) and block.spec.holder is None and block.metadata.name not in wanted:
+            if block.metadata.name not in wanted and _may_go(block):
                 await self._store.delete_unchanged(block)
 
     async def _settle(self, nad: Nad, pods: dict[str, core.Pod]) -> set[str]:
@@ -196,6 +199,14 @@ class Live:
 
 def _is_ours(block: kni.IPBlock) -> bool:
     return block.metadata.labels.get(api_names.GENERATED_BY_LABEL) == names.COMPAT
+
+
+def _may_go(block: kni.IPBlock) -> bool:
+    """Whether it is compat's to let go: what is kept for a member is the controller's, and what was held just now may
+    be for a network that is being made."""
+    made = datetime.datetime.fromisoformat(block.metadata.creation_timestamp or "9999-01-01T00:00:00+00:00")
+    old = (datetime.datetime.now(datetime.UTC) - made).total_seconds() > YOUNG
+    return old and _is_ours(block) and block.spec.holder is None
 
 
 def _by_name(found: Iterable[core.Pod]) -> dict[str, core.Pod]:

@@ -105,6 +105,7 @@ async def compat(kinds: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[C
     monkeypatch.setattr(mirrors, "SWEEP", 2.0)
     monkeypatch.setattr(lives, "PAUSE", 0.2)
     monkeypatch.setattr(lives, "PERIOD", 2.0)
+    monkeypatch.setattr(lives, "YOUNG", 0.0)
     async with Counting(Credentials.load(str(kinds.kubeconfig))) as client:
         made = Compat(client)
         tasks = [asyncio.create_task(part.run()) for part in (made.store, made.live, made.mirror)]

@@ -172,6 +172,7 @@ async def live(api: Any, store: stores.Store, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(lives, "PAUSE", 0.02)
     monkeypatch.setattr(lives, "PERIOD", 0.2)
     monkeypatch.setattr(lives, "FRESH", 0.05)
+    monkeypatch.setattr(lives, "YOUNG", 0.0)
     kinds = ("ippools", "overlappingrangeipreservations", "nodeslicepools")
     api.objects[WHEREABOUTS] = {"resources": [{"name": kind} for kind in kinds]}
     made = lives.Live(store)
