@@ -25,8 +25,9 @@ import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from podnet_hack import errors, paths
-from podnet_hack.localcluster import cluster, components
+from podnet_hack import errors
+from podnet_hack.localcluster import components
+from podnet_tests import rendered
 
 from .conftest import CRDS, REGISTRATION, end, free_port, spawned
 
@@ -52,14 +53,6 @@ def eventually(what: str, check: Callable[[], Any], seconds: float = SECONDS) ->
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.2)
     return found
-
-
-def rendered() -> list[dict[str, Any]]:
-    """The overlay's objects."""
-    overlay = paths.CHECKOUT / "hack/manifests/overlays/cert-manager"
-    words = [str(cluster.kubectl_program()), "kustomize", str(overlay)]
-    text = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
-    return [one for one in yaml.safe_load_all(text) if one]
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +162,11 @@ def served(cert_manager: Any, mounted: Mounted, spawn: Any) -> Iterator[Any]:
     service = {"metadata": {"name": "podnet-webhook"}, "spec": {"type": "ExternalName", "externalName": "localhost"}}
     made = [f"/api/v1/namespaces/{NAMESPACE}/services/podnet-webhook"]
     assert cert_manager.send("POST", made[0].rpartition("/")[0], service).code == 201
-    objects = [one for one in rendered() if one["kind"] in COLLECTIONS and "compat" not in one["metadata"]["name"]]
+    objects = [
+        one
+        for one in rendered.overlay("cert-manager")
+        if one["kind"] in COLLECTIONS and "compat" not in one["metadata"]["name"]
+    ]
     for item in sorted(objects, key=lambda one: list(COLLECTIONS).index(one["kind"])):
         for webhook in item.get("webhooks", ()):
             webhook["clientConfig"]["service"]["port"] = mounted.port

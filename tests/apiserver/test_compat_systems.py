@@ -80,6 +80,8 @@ def _submit(apiserver: Any, kind: str, annotations: dict[str, str]) -> list[str]
     [
         ({"danm.io/interfaces": "[]"}, "annotation danm.io/interfaces is of another multi-network system"),
         ({"cni": "weave", "danm.k8s.io/interfaces": "[]"}, "is of another multi-network system"),
+        ({"networks": ' {"ports":[]}'}, "annotation networks is of another multi-network system"),
+        ({"networks": "a,b"}, ""),
         ({"cni": "weave", "multinetwork.x-k8s.io/networks": "[]"}, ""),
         ({"cni": "weave", "k8s.v1.cni.cncf.io/networks": "a"}, ""),
         ({}, ""),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 _TEXT = {"type": "string"}
-_OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
-def _definition(group: str, version: str, kind: str, plural: str, spec: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "properties": {"spec": spec, "status": _OPEN}}
+def definition(group: str, version: str, kind: str, plural: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """A namespaced kind whose objects have ``spec``."""
+    schema = {"type": "object", "properties": {"spec": spec, "status": OPEN}}
     served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"}
     return {
@@ -21,14 +22,14 @@ def _definition(group: str, version: str, kind: str, plural: str, spec: dict[str
 
 
 _WHEREABOUTS = ("whereabouts.cni.cncf.io", "v1alpha1")
-NAD = _definition(
+NAD = definition(
     "k8s.cni.cncf.io", "v1", "NetworkAttachmentDefinition", "network-attachment-definitions",
     {"type": "object", "properties": {"config": _TEXT}},
 )  # fmt: skip
 """NetworkAttachmentDefinition (NPWG specification 1.3, section 3)."""
 WHEREABOUTS = [
-    _definition(*_WHEREABOUTS, "IPPool", "ippools", _OPEN),
-    _definition(*_WHEREABOUTS, "OverlappingRangeIPReservation", "overlappingrangeipreservations", _OPEN),
-    _definition(*_WHEREABOUTS, "NodeSlicePool", "nodeslicepools", _OPEN),
+    definition(*_WHEREABOUTS, "IPPool", "ippools", OPEN),
+    definition(*_WHEREABOUTS, "OverlappingRangeIPReservation", "overlappingrangeipreservations", OPEN),
+    definition(*_WHEREABOUTS, "NodeSlicePool", "nodeslicepools", OPEN),
 ]
 """What whereabouts 0.9 keeps its addresses in."""
