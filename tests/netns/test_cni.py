@@ -1,4 +1,7 @@
-"""The real CNI plugins, run by the executor on a node made of a namespace: packets, addresses, and nothing left."""
+"""The real CNI plugins, run by the executor on a node made of a namespace: packets, addresses, and nothing left.
+
+Longer than our files are: all of it stands on one world.
+"""
 
 import json
 from collections.abc import AsyncIterator
