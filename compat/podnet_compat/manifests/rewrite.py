@@ -143,7 +143,7 @@ def _definition(work: _Work, item: Item) -> None:
     work.nads[nad.key] = nad
     work.warnings += [f"{at}: {nad.subject}: {text}" for text in native.warnings]
     fresh = [one for one in _objects(native.network, native.config) if _new(work, one)]
-    if systems.is_read_on(item.plain, work.namespace):
+    if systems.reader_of(item.plain, work.namespace):
         item.put_before(fresh)
         return
     item.give_way(fresh)

@@ -15,7 +15,7 @@ from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
 from podnet_api.faults import Fault, FaultType
 
-from podnet_compat import attachment, legacy, names
+from podnet_compat import attachment, legacy, names, systems
 from podnet_compat import nad as nads
 from podnet_compat import pod as pods
 from podnet_compat.legacy import Nad
@@ -33,6 +33,10 @@ _POLICIES = (
     "podnet holds no rules on what Pods send; who enforces this policy reads the annotation of Pods, which those of a "
     "namespace that is moved beside Multus carry under another key: keep it among the Pods that Multus attaches, or "
     "find another means"
+)
+_READ_ON = (
+    "{} reads this key, too, which Pods of a namespace that is moved beside Multus carry under another name: keep it "
+    "among the Pods that Multus attaches until podnet takes Multus' place on the whole cluster"
 )
 
 
@@ -104,7 +108,8 @@ def carried(found: Inventory, one: Carried) -> Row:
         made = translation(found, one)
     except InvalidError as error:
         return _row(one, Outcome.REFUSED, given, [f"{prefix}{fault}" for fault in error.faults])
-    asked = [f"{prefix}metadata.annotations[{key}]: {text}" for key, text in _questions(one)]
+    questions = [*_questions(one), *_read_on(made.nads)]
+    asked = [f"{prefix}metadata.annotations[{key}]: {text}" for key, text in questions]
     differs = [f"{prefix}{warning}" for warning in made.warnings]
     outcome = Outcome.DECIDE if asked else Outcome.DIFFERS if differs else Outcome.MOVES
     return _row(one, outcome, _written(made.networks, made.attachments), [*asked, *differs])
@@ -115,6 +120,12 @@ def _questions(one: Carried) -> list[tuple[str, str]]:
     if names.MIRROR_POD in one.annotations:
         return [(key, _STATIC) for key in given]
     return [(key, _SHIM) for key in given if key == names.DEFAULT_NETWORK]
+
+
+def _read_on(chosen: Iterable[Nad]) -> list[tuple[str, str]]:
+    """What reads the annotation of Multus besides it."""
+    found = {systems.reader_of(msgspec.to_builtins(nad), nad.metadata.namespace) for nad in chosen}
+    return [(names.NETWORKS, _READ_ON.format(reader)) for reader in sorted(found) if reader]
 
 
 def _row(one: Carried, outcome: Outcome, becomes: str, said: list[str]) -> Row:

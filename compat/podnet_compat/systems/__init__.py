@@ -9,7 +9,7 @@ from podnet_compat.systems.setting import FORM as SETTING
 from podnet_compat.systems.setting import HELP as SETTING_HELP
 from podnet_compat.systems.setting import SettingError
 from podnet_compat.systems.setting import read as settings
-from podnet_compat.systems.translate import Outcome, is_read_on, translate_objects
+from podnet_compat.systems.translate import Outcome, reader_of, translate_objects
 
 __all__ = [
     "SETTING",
@@ -17,7 +17,7 @@ __all__ = [
     "SYSTEMS",
     "Outcome",
     "SettingError",
-    "is_read_on",
+    "reader_of",
     "settings",
     "translate_objects",
 ]

@@ -55,7 +55,7 @@ class System:
     carries: tuple[str, ...] = ()
     stays: bool = False
     reads: Callable[[Source], bool] | None = None
-    """Of NADs that Multus' translation is for: those that this system goes on reading."""
+    """Which NADs it goes on reading, with the NPWG annotation of their Pods."""
     recognised: str = ""
     """Why its Pods are not translated, where they are only recognised: said in a warning."""
 

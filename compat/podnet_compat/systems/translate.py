@@ -133,10 +133,10 @@ def _one(item: Object, namespace: str, objects: Objects, systems: tuple[System, 
         outcome.kept += [item] if matching else []
 
 
-def is_read_on(nad: Object, namespace: str, systems: Iterable[System] | None = None) -> bool:
-    """Whether another system goes on reading ``nad``, a NAD that it does not translate itself."""
-    asked = [system.reads for system in (SYSTEMS if systems is None else systems) if system.reads]
-    return any(reads(_source(nad, namespace, set())) for reads in asked)
+def reader_of(nad: Object, namespace: str) -> str:
+    """The system that goes on reading ``nad``, and the NPWG annotation of its Pods; "" for none."""
+    found = _source(nad, namespace, set())
+    return next((system.name for system in SYSTEMS if system.reads and system.reads(found)), "")
 
 
 def _gone(pod: Source, objects: Objects, systems: tuple[System, ...]) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ SYSTEM = System(
     pods=pods.translate,
     claims=pods.claims,
     stays=True,
+    reads=is_ours,
 )
 
 __all__ = ["SYSTEM", "is_ours", "network_of"]
