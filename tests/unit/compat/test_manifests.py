@@ -46,8 +46,8 @@ spec:
 """
 
 
-def one(text: str, **more: bool) -> rewrite.Rewritten:
-    return rewrite.rewrite({"f.yaml": text}, "blue", **more)
+def one(text: str, *, as_annotation: bool = False) -> rewrite.Rewritten:
+    return rewrite.rewrite({"f.yaml": text}, "blue", as_annotation=as_annotation)
 
 
 def objects(text: str) -> list[dict[str, object]]:
