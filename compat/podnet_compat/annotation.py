@@ -7,6 +7,7 @@ path ``metadata.annotations[k8s.v1.cni.cncf.io/networks][<place>]...``.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
-from podnet_api.faults import FaultType
+from podnet_api.faults import Fault, FaultType
 
 from podnet_compat import addresses, extras, jsontext, names
 from podnet_compat.addresses import Address, Interface
@@ -22,6 +23,7 @@ from podnet_compat.reader import Notes, Reader, readers
 
 T = TypeVar("T")
 PATH = f"metadata.annotations[{names.NETWORKS}]"
+_KEPT_LENGTH = 4096
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -58,6 +60,22 @@ def parse(text: str, namespace: str, notes: Notes, path: str = PATH) -> tuple[Se
     ``path``: the annotation, where it is another of the same grammar.
     """
     text = jsontext.clean(text)
+    read = _kept if len(text) <= _KEPT_LENGTH else _kept.__wrapped__
+    found, faults, warnings = read(text, namespace, path)
+    notes.faults += faults
+    notes.warnings += warnings
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _kept(text: str, namespace: str, path: str) -> tuple[tuple[Selection, ...], tuple[Fault, ...], tuple[str, ...]]:
+    """What ``parse`` says of ``text``. Kept, because the Pods of one owner all have the same."""
+    notes = Notes()
+    found = _parsed(text, namespace, notes, path)
+    return found, tuple(notes.faults), tuple(notes.warnings)
+
+
+def _parsed(text: str, namespace: str, notes: Notes, path: str) -> tuple[Selection, ...]:
     if not text:
         return ()
     if any(mark in text for mark in '[{"'):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 import msgspec
-from podnet_api import kni, multinetwork, pools
+from podnet_api import kni, multinetwork
 from podnet_api import names as api_names
 from podnet_api.meta import ObjectMeta, ParametersRef
 
@@ -108,8 +107,8 @@ def _addresses(selection: Selection, native: Native, notes: Notes) -> tuple[Addr
     families = [a.version for a in given]
     if len(set(families)) < len(families):
         notes.unsupported(path, message="a Pod gets one address per family: several are not covered yet")
-    pool = {ipaddress.ip_network(r.cidr).version for r in addressing.pool.ranges} if addressing.pool else set()
-    if given and (missing := pool - set(families)):
+    pool = native.pool
+    if given and pool is not None and (missing := set(pool.versions) - set(families)):
         message = f"leaves out IPv{missing.pop()}, of which the network gives an address too: ask for both or none"
         notes.unsupported(path, message=message + "; compat does not cover a part yet")
     return given
@@ -126,7 +125,7 @@ def _static(selection: Selection, native: Native, notes: Notes) -> tuple[Address
 
 
 def _check_given(path: str, wanted: Address | Interface, native: Native, notes: Notes) -> None:
-    pool = pools.pool_of(native.config)
+    pool = native.pool
     if pool is None:
         notes.unsupported(path, str(wanted), "the NAD has no IPAM that could give an address")
         return

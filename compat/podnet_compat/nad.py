@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 from msgspec import structs
-from podnet_api import kni, multinetwork
+from podnet_api import kni, multinetwork, pools
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
 from podnet_api.faults import Fault, FaultType
@@ -45,6 +45,11 @@ class Native:
     warnings: tuple[str, ...]
     types: tuple[str, ...] = ()
     """Datapath cni: the plugins, where the NAD says them."""
+
+    @functools.cached_property
+    def pool(self) -> pools.Pool | None:
+        """What addresses it gives; None: none."""
+        return pools.pool_of(self.config)
 
 
 def translate(nad: Nad) -> Native:

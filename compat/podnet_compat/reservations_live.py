@@ -100,7 +100,7 @@ class Live:
 
     def of(self, native: nads.Native) -> list[Reservation]:
         """What is reserved of the addresses that ``native`` would give."""
-        pool = pools.pool_of(native.config)
+        pool = native.pool
         if pool is None or native.addressing.type != ipam.WHEREABOUTS:
             return []
         found = reservations.of(native.addressing.network, self._ippools, self._overlapping, self._slices)
