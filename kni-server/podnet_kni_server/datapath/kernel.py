@@ -1,7 +1,7 @@
 """The datapath of a real kernel: interface.Datapath, carried out in the worker's thread. Made by the server's start."""
 
-import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
@@ -83,33 +83,28 @@ class KernelDatapath:
     async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         """See interface.Datapath."""
         links = await allocation.resolved(self._allocation, self._lent, links)
-        made = await self._attached(netns_path, links)
+        made = await self._worker.call(self._attach, netns_path, links)
         if all(link.host_name == "" or link.kind == "veth" for link in links):
             return made
         return [allocation.told(self._files, self._lent, *pair) for pair in zip(links, made, strict=True)]
 
-    async def _attached(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
-        making = self._worker.begin(self._attach, netns_path, links)
-        loop, told = asyncio.get_running_loop(), False
-        timer = loop.call_later(announce.DELAY, self._herald.post, self._announce, netns_path, links)
-        try:
-            observed, told = await making
-            return observed
-        finally:
-            if not told:
-                timer.cancel()
-
-    def _announce(self, netns_path: str, links: Sequence[Link]) -> None:
+    def _announce(self, due: float, netns_path: str, links: Sequence[Link]) -> None:
+        time.sleep(max(0.0, due - time.monotonic()))
         with contextlib.suppress(DatapathError, OSError), self._herald.pod(netns_path) as pod:
             pod.inside(announce.send, links)
 
-    def _attach(self, netns_path: str, links: Sequence[Link]) -> tuple[list[Observed], bool]:
-        """And whether the neighbours are to hear of it: each container of a Pod has its links looked at again."""
+    def _announce_soon(self, netns_path: str, links: Sequence[Link]) -> None:
+        self._herald.post(self._announce, time.monotonic() + announce.DELAY, netns_path, links)
+
+    def _attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         channels = self._channels()
         before = channels.made
         with self._worker.pod(netns_path) as pod:
             observed = whole.attach_all(channels, pod, links)
-        return observed, channels.made != before or any(link.kind not in whole.BATCH for link in links)
+        # Each container of a Pod has its links looked at again: nothing new for the neighbours.
+        if channels.made != before or any(link.kind not in whole.BATCH for link in links):
+            self._worker.afterwards(functools.partial(self._announce_soon, netns_path, links))
+        return observed
 
     async def detach(self, netns_path: str | None, links: Sequence[Link]) -> None:
         """See interface.Datapath."""
@@ -159,7 +154,7 @@ class KernelDatapath:
     async def readdress(self, netns_path: str, link: Link, leaving: Collection[Interface]) -> None:
         """See interface.Datapath."""
         await self._worker.call(self._readdress, netns_path, link, tuple(leaving))
-        asyncio.get_running_loop().call_later(announce.DELAY, self._herald.post, self._announce, netns_path, [link])
+        self._announce_soon(netns_path, [link])
 
     def _readdress(self, netns_path: str, link: Link, leaving: Collection[Interface]) -> None:
         channels = self._channels()

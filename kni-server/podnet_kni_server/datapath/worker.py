@@ -83,14 +83,11 @@ class Worker:
             job()
             del job  # or what it holds lives until the next one comes
             while self._spent:
-                self._spent.pop()()
+                with contextlib.suppress(OSError):
+                    self._spent.pop()()
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` in the thread, after every earlier call. Cancelling only drops the answer."""
-        return await self.begin(function, *arguments)
-
-    def begin(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
-        """The same, for a caller that has something to do meanwhile. Called in an event loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             loop.add_reader(self._bell, self._hear)
@@ -108,7 +105,7 @@ class Worker:
             os.eventfd_write(self._bell, 1)
 
         self._jobs.put(job)
-        return future
+        return await future
 
     def _hear(self) -> None:
         """In the event loop: hand over the answers that are there."""
