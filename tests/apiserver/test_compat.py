@@ -86,3 +86,25 @@ def test_every_native_form_is_taken(apiserver: Any, config: Any) -> None:
         path = item.resource.path(item.metadata.namespace)
         answer = apiserver.send("POST", path, manifest(item), query={"dryRun": "All"})
         assert answer.code == 201, answer.message
+
+
+def test_what_is_for_plugins_alone_is_taken(apiserver: Any) -> None:
+    """A GUID, no default routes, devices of a resource."""
+    config = {"type": "ib-sriov", "capabilities": {"infinibandGUID": True}}
+    meta = ObjectMeta(name="ib", namespace="default", uid="u", annotations={names.RESOURCE_NAME: "nvidia.com/ib"})
+    nad = Nad(metadata=meta, spec=NadSpec(config=json.dumps(config)))
+    entry = {"name": "ib", "infiniband-guid": "C2:11:22:33:44:55:66:77", "default-route": []}
+    pod = ObjectMeta(name="web", namespace="default", annotations={names.NETWORKS: json.dumps([entry])})
+    wanted = pods.read(core.Pod(metadata=pod, spec=core.PodSpec()), "default")
+    made = nads.translate(nad)
+    [pair] = pods.translate(wanted, lambda namespace, name: nad).attachments
+    assert (pair.config.spec.infiniband_guid, pair.config.spec.no_other_default_routes) == (
+        "c2:11:22:33:44:55:66:77",
+        True,
+    )
+    assert made.config.spec.cni is not None
+    assert made.config.spec.cni.resource == "nvidia.com/ib"
+    for item in (made.config, pair.config):
+        path = item.resource.path(item.metadata.namespace)
+        answer = apiserver.send("POST", path, manifest(item), query={"dryRun": "All"})
+        assert answer.code == 201, answer.message
