@@ -56,6 +56,9 @@ def ptp(reader: Reader) -> Datapath:
     """A routed link. The node's end has a link-local address in place of the gateway's."""
     if not reader.has("ipam"):
         reader.notes.unsupported(reader.at("ipam"), message="a routed link is nothing without addresses")
+    else:
+        message = "the node has no address of the range: its end is link-local, and nobody answers at the gateway's"
+        reader.notes.warn(reader.at("ipam"), message)
     reader.refuse("ipMasq", why="datapath routed does not masquerade")
     if not reader.boolean("ipMasq"):
         reader.ignore("ipMasqBackend", why="nothing is masqueraded")
