@@ -1,6 +1,7 @@
 """What Multus' users rely on, on a cluster: the rows of tests/unit/compat/parity.yaml that need a node.
 
-All Pods are made at once. A plugin of a few lines of shell, on one worker, writes down how it is called.
+All Pods are made at once. A plugin of a few lines of shell, on one worker, writes down how it is called. Longer than
+other files, because one set of Pods serves all rows: what a row looks at stands beside what it looks for.
 """
 
 import dataclasses
