@@ -223,3 +223,53 @@ def test_sticky_is_said_by_the_nad(config: Any, text: str, sticky: bool) -> None
 def test_sticky_is_true_or_false() -> None:
     with pytest.raises(InvalidError, match="must be true or false"):
         native({**MACVLAN, "ipam": W}, {names.STICKY: "yes"})
+
+
+# Every key of the plugins' own types (containernetworking/plugins, sriov-cni, bond-cni as of 2025), with a value that
+# says something; the least configuration that is translated stands before.
+_KEYS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (VLAN, {"master": "eth9", "vlanId": 9, "mtu": 1400, "linkInContainer": True}),
+    ({"type": "ipvlan", "master": "eth1"}, {"master": "eth9", "mode": "l3", "mtu": 1400, "linkInContainer": True}),
+    ({"type": "ptp", "ipam": HOST_LOCAL}, {"ipMasq": True, "ipMasqBackend": "nftables", "mtu": 1400, "ipam": W}),
+    (BOND, {"mode": "broadcast", "linksInContainer": False, "failOverMac": 1, "miimon": "7", "mtu": 1400,
+            "links": [{"name": "a"}, {"name": "b"}], "allSlavesActive": 1, "tlbDynamicLb": 1,
+            "xmitHashPolicy": "layer2+3"}),
+    ({"type": "host-device", "device": "eth7"},
+     {"device": "eth9", "hwaddr": "02:00:00:00:00:01", "kernelpath": "/sys/x", "pciBusID": "0000:3b:00.1"}),
+    (SRIOV, {"vlan": 5, "vlanQoS": 3, "vlanProto": "802.1ad", "deviceID": "0000:3b:00.1", "mac": "02:00:00:00:00:01",
+             "min_tx_rate": 1, "max_tx_rate": 2, "spoofchk": "off", "trust": "on", "link_state": "enable",
+             "logLevel": "debug", "logFile": "/x"}),
+    (chain(MACVLAN, {"type": "tuning"}), {"dataDir": "/x", "sysctl": SYSCTL, "mac": "02:00:00:00:00:01",
+                                         "promisc": True, "mtu": 1400, "txQLen": 5, "allmulti": True}),
+    (chain(BRIDGE, {"type": "bandwidth"}), {"ingressRate": 1, "ingressBurst": 1, "egressRate": 1, "egressBurst": 1,
+                                            "shapedSubnets": ["10.0.0.0/8"], "unshapedSubnets": ["10.0.0.0/8"]}),
+    (chain(GATEWAY, {"type": "portmap"}), {"backend": "nftables", "snat": False, "conditionsV4": ["x"],
+                                           "conditionsV6": ["x"], "masqAll": True, "markMasqBit": 5,
+                                           "externalSetMarkChain": "x"}),
+    (chain(MACVLAN, {"type": "sbr"}), {"table": 5, "gateways": ["10.1.0.1"], "addSourceHints": True}),
+    ({**MACVLAN, "ipam": {"type": "dhcp"}}, {"ipam": {"type": "dhcp", "daemonSocketPath": "/x"}}),
+    ({**MACVLAN, "ipam": {"type": "dhcp"}}, {"ipam": {"type": "dhcp", "provide": [{"option": "host-name"}]}}),
+    ({**MACVLAN, "ipam": {"type": "dhcp"}}, {"ipam": {"type": "dhcp", "request": [{"option": "routers"}]}}),
+    ({**MACVLAN, "ipam": {"type": "dhcp"}}, {"ipam": {"type": "dhcp", "priority": 5}}),
+]  # fmt: skip
+
+
+def outcome(config: dict[str, Any]) -> tuple[object, ...]:
+    """What is made, said and refused. What goes to the plugins goes there whole: why is what counts."""
+    kind = config.get("type", "")
+    try:
+        made = native(config, OF_RESOURCE if kind == "sriov" else {})
+    except InvalidError as error:
+        return tuple(map(str, error.faults))
+    return (made.config.spec if made.config.spec.cni is None else "cni", made.warnings)
+
+
+@pytest.mark.parametrize(
+    ("base", "key", "value"), [(base, key, value) for base, keys in _KEYS for key, value in keys.items()]
+)
+def test_no_key_vanishes(base: dict[str, Any], key: str, value: object) -> None:
+    changed = {**base, key: value}
+    if "plugins" in base:
+        changed = {**base, "plugins": [*base["plugins"][:-1], {**base["plugins"][-1], key: value}]}
+    assert outcome(base)[0] != "cni", "the least of it is native"
+    assert outcome(changed) != outcome(base)
