@@ -225,7 +225,7 @@ def test_sticky_is_true_or_false() -> None:
         native({**MACVLAN, "ipam": W}, {names.STICKY: "yes"})
 
 
-# Every key of the plugins' own types (containernetworking/plugins, sriov-cni, bond-cni as of 2025), with a value that
+# Every key of the plugins' own types (containernetworking/plugins, sriov-cni, bond-cni as of 2026), with a value that
 # says something; the least configuration that is translated stands before.
 _KEYS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (VLAN, {"master": "eth9", "vlanId": 9, "mtu": 1400, "linkInContainer": True}),
