@@ -214,7 +214,8 @@ def _spec(nad: Nad, plugin: Reader, notes: Notes) -> tuple[kni.NetworkConfigSpec
         dns=reported or addressing.dns,
         node_selector=_node_selector(nad, notes),
     )
-    _resource(nad, path.resource, notes)
+    if not path.resource:
+        _resource(nad, plugin.string("type"), notes)
     return spec, dataclasses.replace(addressing, pool=spec.ipam)
 
 
@@ -264,12 +265,15 @@ def _identity(reader: Reader) -> None:
         )
 
 
-def _resource(nad: Nad, used: bool, notes: Notes) -> None:
-    """Only datapath sriov takes devices by itself; plugins are told theirs (deviceID) by the executor."""
-    text = nad.metadata.annotations.get(names.RESOURCE_NAME, "")
-    if text and not used:
-        message = "names devices, of which a plugin is told the id (deviceID): this datapath takes none"
-        notes.unsupported(f"metadata.annotations[{names.RESOURCE_NAME}]", text, message)
+def _resource(nad: Nad, kind: str, notes: Notes) -> None:
+    """Beside a datapath that takes no device: a plugin that has no use for one either loses nothing."""
+    text, at = nad.metadata.annotations.get(names.RESOURCE_NAME, ""), f"metadata.annotations[{names.RESOURCE_NAME}]"
+    if text and kind in plugins.WITHOUT_DEVICES:
+        notes.warn(at, f"hands {kind} no device, as it takes none; containers may ask for the resource")
+    elif text:
+        notes.unsupported(
+            at, text, "names devices, of which a plugin is told the id (deviceID): this datapath takes none"
+        )
 
 
 def _node_selector(nad: Nad, notes: Notes) -> kni.NodeSelector | None:

@@ -426,6 +426,9 @@ def test_other_annotations_of_a_nad() -> None:
     with pytest.raises(InvalidError, match="one label"):
         native(bridge(), **{names.NODE_SELECTOR: "a=b,c=d"})
     made = native(bridge(), **{names.RESOURCE_NAME: "x/y"})
+    assert made.config.spec.bridge is not None
+    assert "hands bridge no device" in made.warnings[0]
+    made = native({"type": "host-device", "device": "eth7"}, **{names.RESOURCE_NAME: "x/y"})
     assert made.config.spec.cni is not None
     assert "deviceID" in made.warnings[0]
 
