@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,6 +18,9 @@ from podnet_kni_server import kinds, parts
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.kinds.kind import InterfaceAddress, Request
 from podnet_kni_server.records import Sandbox
+
+_LISTS = 256
+"""How many are kept."""
 
 
 class View(Protocol):
@@ -37,9 +41,15 @@ def wanted(sandbox: Sandbox) -> tuple[networks.Network, ...]:
     if text is None:
         return ()
     try:
-        return networks.parse(text, host_network=sandbox.host_network)
+        return _parsed(text, sandbox.host_network)
     except InvalidError as error:
         raise AttachError(f"cannot attach Pod {sandbox.pod}: {error}", reasons.INVALID_NETWORKS) from error
+
+
+@functools.lru_cache(_LISTS)
+def _parsed(text: str, host_network: bool) -> tuple[networks.Network, ...]:
+    """The same list is read when its Pod is bound to the node and when its sandbox comes; many Pods have the same."""
+    return networks.parse(text, host_network=host_network)
 
 
 def of_sandbox(sandbox: Sandbox, view: View) -> tuple[Request, ...]:
