@@ -28,10 +28,12 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=0, help="so many inputs of each, however long it takes")
     parser.add_argument("--directory", type=pathlib.Path, default=None, help="where inputs are kept from run to run")
     args = parser.parse_args()
+    if args.target not in {"", "compat"}:  # nothing is imported before it can be instrumented
+        args.directory = args.directory or pathlib.Path(tempfile.mkdtemp(prefix="podnet-fuzz-"))
+        args.directory.mkdir(parents=True, exist_ok=True)
+        return _guided(args) if GUIDED else _mutated(args)
     from podnet_tests import fuzzing, fuzzing_compat
 
-    if args.target in {*fuzzing.TARGETS, *fuzzing_compat.TARGETS}:
-        return _guided(args) if GUIDED else _mutated(args)
     names = [*(() if args.target == "compat" else fuzzing.TARGETS), *fuzzing_compat.TARGETS]
     each, runs = max(1, args.seconds // len(names)), args.runs // len(names)
     directory = args.directory or pathlib.Path(tempfile.mkdtemp(prefix="podnet-fuzz-"))
@@ -50,8 +52,6 @@ def main() -> int:
 
 def _mutated(args: argparse.Namespace) -> int:
     """Inputs for so long, or so many; what made it fail stands in the directory."""
-    args.directory = args.directory or pathlib.Path(tempfile.mkdtemp(prefix="podnet-fuzz-"))
-    args.directory.mkdir(parents=True, exist_ok=True)
     logging.disable()
     seed = random.randrange(2**32)
     feed, made = _inputs(args.target, random.Random(seed))
