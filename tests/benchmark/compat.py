@@ -12,16 +12,15 @@ import argparse
 import asyncio
 import base64
 import json
-import re
 import ssl
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import msgspec
+from benchmark import controller
 from benchmark.scheduler import plane as planes
 from benchmark.scheduler.plane import Plane, Program
 from podnet_api import core, multinetwork
@@ -37,8 +36,6 @@ OUTPUT = paths.CHECKOUT / "build" / "bench-compat.json"
 NADS = "/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions"
 GOALS = {"translate a Pod": 0.2, "mirror": 60.0}
 ROUNDS = 20000
-LIMIT_SECONDS = 300.0
-_WRITES = {"POST", "PUT", "PATCH", "APPLY", "DELETE"}
 _AT_ONCE = 16
 
 Rows = list[dict[str, Any]]
@@ -119,30 +116,6 @@ def _row(name: str, taken: list[float]) -> dict[str, Any]:
     return {"name": name, "value": round(cut[49], 4), "p99": round(cut[98], 4), "unit": "ms", **goal}
 
 
-async def requests(plane: Plane, group: str = "") -> dict[str, int]:
-    """Requests that the API server has answered so far, by verb; ``group`` is one API group."""
-    text = str(await plane.send("GET", "/metrics"))
-    found: dict[str, int] = {}
-    for labels, count in re.findall(r"^apiserver_request_total\{([^}]*)\} ([0-9.e+]+)$", text, re.MULTILINE):
-        verb = re.search(r'verb="(\w+)"', labels)
-        if verb and (not group or f'group="{group}"' in labels):
-            found[verb[1]] = found.get(verb[1], 0) + int(float(count))
-    return found
-
-
-async def _writes(plane: Plane) -> int:
-    return sum(count for verb, count in (await requests(plane)).items() if verb in _WRITES)
-
-
-async def _until(check: Callable[[], Awaitable[bool]]) -> float:
-    start = time.monotonic()
-    while not await check():
-        if time.monotonic() - start > LIMIT_SECONDS:
-            raise TimeoutError("cannot wait any longer")
-        await asyncio.sleep(0.5)
-    return time.monotonic() - start
-
-
 def compat(plane: Plane, port: int) -> Program:
     """The program."""
     words = ["-m", "podnet_compat.main", "--kubeconfig", plane.kubeconfig, "--namespace", "default"]
@@ -183,16 +156,17 @@ async def told(plane: Plane, count: int) -> bool:
 class Caller:
     """The API server's side of the webhook."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, nads: int) -> None:
+        self._spread = max(1, min(50, nads // 10))
         self._url = f"https://127.0.0.1:{port}/mutate-pods"
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self.taken: list[float] = []
         self.lists: set[str] = set()
 
     async def admit(self, session: aiohttp.ClientSession, number: int) -> None:
-        """One Pod; of a hundred each two have the same parameters."""
-        nad = 10 * (number % 50) + 6
-        entry = {"name": f"n{nad}", "ips": [f"10.{nad // 256}.{nad % 256}.{9 + number // 50 % 2}"]}
+        """One Pod, of a NAD of its own kind; each NAD is asked for two addresses, again and again."""
+        nad = 10 * (number % self._spread) + 6
+        entry = {"name": f"n{nad}", "ips": [f"10.{nad // 256}.{nad % 256}.{9 + number // self._spread % 2}"]}
         annotations = {names.NETWORKS: json.dumps([entry])}
         pod = {"metadata": {"name": f"p{number}", "namespace": "default", "annotations": annotations}, "spec": {}}
         asked = {"uid": str(number), "namespace": "default", "name": f"p{number}", "operation": "CREATE", "object": pod}
@@ -208,9 +182,9 @@ class Caller:
         self.lists.add(made)
 
 
-async def admitted(port: int, count: int) -> Caller:
-    """``count`` Pods through the webhook."""
-    caller = Caller(port)
+async def admitted(port: int, nads: int, count: int) -> Caller:
+    """``count`` Pods through the webhook, before ``nads`` NADs."""
+    caller = Caller(port, nads)
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=_AT_ONCE)) as session:
@@ -229,22 +203,22 @@ async def cluster(count: int, admissions: int) -> Rows:
     async with planes.plane() as plane:
         await definitions(plane)
         await fill(plane, count)
-        before, port = await _writes(plane), planes.free_port()
+        before, port = await controller.writes(plane), planes.free_port()
         async with plane.running(compat(plane, port)) as program:
-            taken = await _until(lambda: mirrored(plane, count))
+            taken = await controller.until(lambda: mirrored(plane, count))
             row(f"mirror {count} NADs from a cold start", taken, "s", goal=f"{GOALS['mirror']:.0f} s")
-            taken += await _until(lambda: told(plane, count))
+            taken += await controller.until(lambda: told(plane, count))
             row(f"mirror {count} NADs: until each says so", taken, "s")
-            row(f"mirror {count} NADs: writes for each", (await _writes(plane) - before) / count, "")
+            row(f"mirror {count} NADs: writes for each", (await controller.writes(plane) - before) / count, "")
             row(f"mirror {count} NADs: processor time", program.cpu_seconds, "s")
             row(f"mirror {count} NADs: most memory", program.peak_mib, "MiB")
             if admissions:
-                before = await _writes(plane)
-                caller = await admitted(port, admissions)
+                before = await controller.writes(plane)
+                caller = await admitted(port, count, admissions)
                 rows.append(_row(f"admit a Pod, {_AT_ONCE} at once, {admissions} in all", caller.taken))
                 print(rows[-1])
                 row(f"admit {admissions} Pods: attachments made for them", len(caller.lists), "")
-                row(f"admit {admissions} Pods: writes", await _writes(plane) - before, "")
+                row(f"admit {admissions} Pods: writes", await controller.writes(plane) - before, "")
                 row(f"admit {admissions} Pods: most memory", program.peak_mib, "MiB")
     return rows
 
