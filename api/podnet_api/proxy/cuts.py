@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import dataclass
 
 import msgspec
 
@@ -25,6 +26,10 @@ _FIELDS = b'"fieldsV1":{'
 _ENTRY = b'},{"'
 _SUBRESOURCE = b',"subresource":"'
 _ADDRESSES = b'"podIPs":['
+_ITEM = b'{"metadata":{"name":"'
+_CREATED = b'"creationTimestamp":"'
+REMEMBERED = 8192
+"""Items of which the cuts are remembered: a few KB each."""
 _OWNED_SPEC = b'"f:spec":{"'
 """What somebody owns of the spec: the first that is not empty, as that of an annotation called spec is."""
 _OWNED_FIELD = b'"f:networks":{},'
@@ -42,8 +47,43 @@ def _value(key: str) -> re.Pattern[bytes]:
 _LISTED, _SAID = _value(names.NETWORKS_ANNOTATION), _value(names.STATUS_ANNOTATION)
 
 
+@dataclass(frozen=True, slots=True)
+class _Cuts:
+    """What changes in an item, and what that was worked out from."""
+
+    cuts: list[Cut]
+    read: list[tuple[int, bytes]]
+    """Bytes, and where they stood: whatever has them there has the same cuts."""
+    length: int
+
+    def hold(self, raw: bytes) -> bool:
+        """Whether they are those of ``raw``."""
+        return len(raw) == self.length and all(raw.startswith(text, at) for at, text in self.read)
+
+
+_remembered: dict[bytes, _Cuts] = {}
+
+
 def pod(raw: bytes) -> bytes | None:
-    """A Pod, or an event about one, as clients see it; None where it does not look as expected."""
+    """A Pod, or an event about one, as clients see it; None where it does not look as expected.
+
+    Items of lists are remembered by what begins them (name, uid, resource version), because whoever lists lists again.
+    """
+    key = raw[: max(raw.find(_CREATED), 0)] if raw.startswith(_ITEM) else b""
+    known = _remembered.get(key)
+    if known is not None and known.hold(raw):
+        return _spliced(raw, known.cuts)
+    made = _worked_out(raw)
+    if made is None:
+        return None
+    if key:
+        if len(_remembered) >= REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+        _remembered[key] = made
+    return _spliced(raw, made.cuts)
+
+
+def _worked_out(raw: bytes) -> _Cuts | None:
     spec = raw.find(_SPEC)
     start = raw.find(_ANNOTATIONS, 0, spec)
     if min(spec, start) < 0 or not _HEAD.match(raw):
@@ -51,10 +91,13 @@ def pod(raw: bytes) -> bytes | None:
     managed = raw.find(_MANAGED, start, spec)
     notes = spec if managed < 0 else managed
     owners = [] if managed < 0 else _owners(raw, managed, spec)
-    inserted = _inserted(raw, start, notes, spec + len(_SPEC))
+    listed, said = _LISTED.search(raw, start, notes), _SAID.search(raw, start, notes)
+    inserted = _inserted(raw, listed, spec + len(_SPEC))
     if owners is None or inserted is None:
         return None
-    return _spliced(raw, [*owners, *inserted, *_addresses(raw, start, notes, spec)])
+    cuts = [*owners, *inserted, *_addresses(raw, said, spec)]
+    read = [(at - len(_SPEC), raw[at - len(_SPEC) : end]) for at, end, _ in cuts]
+    return _Cuts(cuts, read + [(found.start(1), found[1]) for found in (listed, said) if found], len(raw))
 
 
 def _spliced(raw: bytes, cuts: list[Cut]) -> bytes:
@@ -65,10 +108,9 @@ def _spliced(raw: bytes, cuts: list[Cut]) -> bytes:
     return b"".join([*out, raw[done:]]) if cuts else raw
 
 
-def _inserted(raw: bytes, start: int, end: int, at: int) -> list[Cut] | None:
+def _inserted(raw: bytes, listed: re.Match[bytes] | None, at: int) -> list[Cut] | None:
     """The field, as the first member of the spec."""
-    found = _LISTED.search(raw, start, end)
-    field = _field(found[1]) if found else b""
+    field = _field(listed[1]) if listed else b""
     if field and not raw.startswith(b'"', at):
         return None  # a Pod without containers would leave a comma too many
     return [(at, at, field)] if field else []
@@ -114,8 +156,7 @@ def _bounds(raw: bytes, start: int, at: int, end: int) -> tuple[int, int]:
     return before + len(_FIELDS) - 1, last
 
 
-def _addresses(raw: bytes, start: int, end: int, spec: int) -> list[Cut]:
-    said = _SAID.search(raw, start, end)
+def _addresses(raw: bytes, said: re.Match[bytes] | None, spec: int) -> list[Cut]:
     first = raw.rfind(_ADDRESSES, spec) if said else -1
     if said is None or first < 0:
         return []

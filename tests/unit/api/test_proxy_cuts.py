@@ -119,3 +119,37 @@ def test_indented_pods_have_their_addresses() -> None:
         "192.0.2.1",
         "2001:db8::1",
     ]
+
+
+def dated(**annotations: str) -> Json:
+    """An item of a list as kube-apiserver writes it: its uid and version come before the rest."""
+    item = pod(annotations, OWNERS[1], SPECS[0], STATUSES[1])
+    head = {"name": "a", "uid": "u", "resourceVersion": "7", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    return {**item, "metadata": head | item["metadata"]}
+
+
+def test_what_is_remembered_is_said_again() -> None:
+    raw = compact(dated(**{KEY: LIST, SAID: ATTACHED}))
+    first = cuts.pod(raw)
+    assert first == cuts.pod(raw)
+    assert json.loads(first or b"") == json.loads(shown.one(b"{ " + raw[1:], POD))
+
+
+@pytest.mark.parametrize("changed", [("blue", "grey"), ("192.0.2.1", "192.0.2.7"), ("10.0.0.1", "10.0.0.9")])
+def test_nothing_is_remembered_of_what_has_changed(changed: tuple[str, str]) -> None:
+    """Even where uid, version and length are the same, as after a cluster's backup was restored."""
+    raw = compact(dated(**{KEY: LIST, SAID: ATTACHED}))
+    assert cuts.pod(raw)
+    other = raw.replace(changed[0].encode(), changed[1].encode())
+    assert (other != raw, len(other)) == (True, len(raw))
+    assert json.loads(cuts.pod(other) or b"") == json.loads(shown.one(b"{ " + other[1:], POD))
+
+
+def test_no_more_is_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuts, "REMEMBERED", 10)
+    monkeypatch.setattr(cuts, "_remembered", {})
+    for number in range(50):
+        item = dated(**{KEY: LIST})
+        item["metadata"]["uid"] = str(number)
+        assert cuts.pod(compact(item))
+    assert len(cuts._remembered) == 10
