@@ -69,7 +69,11 @@ class Maker:
             yield
 
     async def ensure(self, nad: Nad) -> str:
-        """Make the objects of ``nad``, or bring them up to date; the name of their NetworkConfig."""
+        """Make the objects of ``nad``, or bring them up to date; the name of their NetworkConfig.
+
+        The webhook may have looked at ``nad`` a while ago, before it was annotated here: the newest counts.
+        """
+        nad = self._store.nads.get(nad.metadata.name, nad.metadata.namespace) or nad
         native = nads.translate(nad)
         name, content = native.config.metadata.name, settle.content(native.config.spec)
         async with self._alone(names.source(*nad.key), name, content):
@@ -139,14 +143,9 @@ class Maker:
             )
         for each in (nad, *odd):
             if nads.translate(each).config.spec.cni is None:
-                await self._tell_plugins(each)
+                await self._store.annotate(each, names.ATTACH_WITH, names.PLUGINS)
+                log.info("%s shares a store of addresses: CNI plugins attach it", each.subject)
         raise BusyError(f"cannot translate {nad.subject} at once: {shared}; CNI plugins are to attach them all")
-
-    async def _tell_plugins(self, nad: Nad) -> None:
-        meta, said = nad.metadata, {names.ATTACH_WITH: names.PLUGINS}
-        patch = {"metadata": {"resourceVersion": meta.resource_version, "annotations": said}}
-        await self._store.client.merge(Nad.resource, meta.name, patch, namespace=meta.namespace)
-        log.info("%s shares a store of addresses: CNI plugins attach it", nad.subject)
 
     async def further(self, nad: Nad, name: str) -> None:
         """Make PodNetwork ``name`` for a further use of ``nad`` in one Pod."""

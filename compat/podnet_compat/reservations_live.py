@@ -116,9 +116,7 @@ class Live:
             raise KubeError(f"cannot translate {nad.subject} yet: what whereabouts has given is not known")
         if names.STICKY in nad.metadata.annotations or not self.of(native):
             return False
-        meta = nad.metadata
-        patch = {"metadata": {"resourceVersion": meta.resource_version, "annotations": {names.STICKY: "true"}}}
-        await self._store.client.merge(Nad.resource, meta.name, patch, namespace=meta.namespace)
+        await self._store.annotate(nad, names.STICKY, "true")
         log.info("addresses of %s are in use: its pool keeps each by itself", nad.subject)
         return True
 

@@ -7,6 +7,7 @@ raises KubeError and is bounded by the client's deadline.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable
@@ -115,6 +116,13 @@ class Store:
         path = item.resource.path(name=item.metadata.name)
         body = await self.client.request("PUT", path, body=msgspec.json.encode(manifest(item)))
         self.configs.learn(msgspec.json.decode(body, type=kni.NetworkConfig))
+
+    async def annotate(self, nad: Nad, key: str, value: str) -> None:
+        """Write an annotation of ours on ``nad``, unless it is gone or has changed: then it is looked at again."""
+        meta = nad.metadata
+        patch = {"metadata": {"resourceVersion": meta.resource_version, "annotations": {key: value}}}
+        with contextlib.suppress(ConflictError, NotFoundError):
+            await self.client.merge(Nad.resource, meta.name, patch, namespace=meta.namespace)
 
     async def delete_unchanged(self, item: Kind) -> bool:
         """Delete ``item`` if it is still as we know it; whether it was."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from podnet_api import core, kni, pools
+from podnet_api.errors import KubeError
 from podnet_api.meta import ObjectMeta, OwnerReference
 from podnet_compat import maker as makers
 from podnet_compat import mirror as mirrors
@@ -265,3 +266,27 @@ async def test_nothing_is_made_while_it_is_not_known_what_was_given(
         one.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await one
+
+
+async def test_a_pod_that_comes_before_the_mirror_waits_for_what_the_nad_is_told(
+    api: Any, store: stores.Store, live: lives.Live
+) -> None:
+    """Who asks for the network's objects has the NAD as it was before it became sticky."""
+    put_pod(api, "p")
+    put_pool(api, n5="a/p")
+    await asyncio.sleep(0.1)
+    put_nad(api)
+    await until(lambda: store.nads.get("net1", "test"))
+    before = store.nads.get("net1", "test")
+    assert before is not None
+    maker = makers.Maker(store, live)
+    for _ in range(50):
+        try:
+            made = await maker.ensure(before)
+        except (makers.BusyError, KubeError):
+            await asyncio.sleep(0.05)
+        else:
+            break
+    assert made == "test.net1"
+    assert BLOCK.format("test.net1-10-1-0-5-32") in api.objects
+    assert api.objects[f"/apis/kni.multinetwork.x-k8s.io/v1alpha1/networkconfigs/{made}"]["spec"]["ipam"]["sticky"]
