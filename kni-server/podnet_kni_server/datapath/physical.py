@@ -42,13 +42,13 @@ def function_at(address: str) -> Virtual | None:
     return None
 
 
-def device_info(address: str, of: str = "") -> str:
-    """A PCI device as NPWG tools are told of it (device information specification 1.1.0), in JSON; ``of`` is the
-    interface of the physical function that it belongs to. Empty: it is none (virtio and the like)."""
+def device_info(address: str) -> str:
+    """A PCI device as NPWG tools are told of it (device information specification 1.1.0), in JSON, with the physical
+    function that it belongs to. Empty: it is none (virtio and the like)."""
     if not _ADDRESS.fullmatch(address):
         return ""
-    parent = (_NET / of / "device").resolve().name if of else ""
-    told = {"pci-address": address, "pf-pci-address": parent if _ADDRESS.fullmatch(parent) else ""}
+    parent = _PCI / address / "physfn"
+    told = {"pci-address": address, "pf-pci-address": parent.readlink().name if parent.is_symlink() else ""}
     return json.dumps({"type": "pci", "version": "1.1.0", "pci": {key: text for key, text in told.items() if text}})
 
 
