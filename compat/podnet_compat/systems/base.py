@@ -29,7 +29,7 @@ from podnet_compat import attachment, jsontext, legacy, names
 from podnet_compat.reader import Notes, Reader
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_LONGEST_NAMESPACE = 63
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,10 @@ def source(item: Mapping[str, Any], namespace: str = "default", *, cluster: bool
     except msgspec.ValidationError as error:
         raise InvalidError(f"an object of kind {kind!r}", [Fault("", FaultType.INVALID, str(error))]) from error
     own = "" if cluster else meta.namespace or namespace
-    if len(own) > _LONGEST_NAMESPACE:
-        message = f"must have at most {_LONGEST_NAMESPACE} characters (RFC 1123)"
-        raise InvalidError(f"{kind} {meta.name}", [Fault("metadata.namespace", FaultType.INVALID, message, own)])
+    key, space = ("name", meta.name) if kind == "Namespace" else ("namespace", own)
+    if space and not _NAMESPACE.fullmatch(space):
+        message = "must be a name that a namespace can have (RFC 1123)"
+        raise InvalidError(f"{kind} {meta.name}", [Fault(f"metadata.{key}", FaultType.INVALID, message, space)])
     return Source(group, kind, own, meta.name, body, meta.labels, meta.annotations)
 
 
