@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from podnet_kni_server import faultpoints
 from podnet_kni_server.reaper import Reaper
 from podnet_kni_server.records import State
 from podnet_tests.kni_world import World, network_config, sandbox
@@ -128,9 +129,30 @@ async def test_a_sandbox_that_comes_back_is_attached_anew(world: World) -> None:
     assert world.core.record("s1") == attached
 
 
-async def test_what_a_kill_leaves_is_undone_at_the_next_start(world: World) -> None:
+class _Killed(BaseException):
+    """As by SIGKILL: nothing that follows is carried out."""
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("point", sorted({*faultpoints.DETACH} - {"kernel.unlinked"}))
+async def test_what_a_kill_leaves_is_undone_at_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch, point: str, times: int
+) -> None:
+    """At the first of a batch, and in its middle."""
+    passed: list[str] = []
+
+    def reached(name: str) -> None:
+        passed.append(name)
+        if passed.count(point) == times:
+            raise _Killed
+
     await _attach(world)
-    await Reaper(world.core, lambda _: None).take("s1")
+    reaper = Reaper(world.core, lambda _: None)
+    with monkeypatch.context() as patch, pytest.raises(_Killed):
+        patch.setattr(faultpoints, "reached", reached)
+        for id in IDS:
+            await reaper.take(id)
+        await reaper.run()
     world.restart()
     await world.core.reconcile([])
     assert world.nothing_left()
