@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from podnet_kni_server import devinfo
+from podnet_kni_server.datapath import physical
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.datapath.model import Link, Observed
@@ -58,4 +59,5 @@ def told(files: devinfo.Files, lent: Ledger, link: Link, made: Observed) -> Obse
         return made
     resource = link.detail.resource if isinstance(link.detail, SriovDetail) else ""
     known = files.of_plugin(resource, device.address) if resource else ""
-    return dataclasses.replace(made, device_info=known or devinfo.of_address(device.address))
+    info = physical.device_info(device.address) or devinfo.of_address(device.address)
+    return dataclasses.replace(made, device_info=known or info)

@@ -14,7 +14,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from podnet_kni_server.datapath import attach, chardev, guest, inet, links, observe, physical, usual
+from podnet_kni_server.datapath import attach, chardev, guest, inet, links, observe, usual
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.extras import EXTRAS
@@ -26,7 +26,6 @@ from podnet_kni_server.details import UserspaceDetail
 
 BATCH = frozenset(("veth", "macvlan"))
 """Kinds that attach.py makes."""
-_LENT = frozenset(("hostDevice", "sriov"))
 _PASSTHRU = "passthru"
 
 
@@ -115,19 +114,12 @@ def _attach_one(made: _Made, link: Link) -> Observed:
     if made.is_new(link):
         made.undo.append(lambda: maker.remove(made.node, made.pod, link))
     index = maker.make(made.node, made.pod, link)
-    info = _device_info(made.node, link)
     if not index:
-        return Observed(link.name, link.mac, link.mtu, True, link.addresses, kind=link.kind, device_info=info)
+        return Observed(link.name, link.mac, link.mtu, True, link.addresses, kind=link.kind)
     own = guest.own(link)
     _settle(made, own, index)
     found = guest.reported(link, _read_back(made.pod, own, maker))
-    return dataclasses.replace(found, device=chardev.device(made.pod, link, index), device_info=info)
-
-
-def _device_info(node: Node, link: Link) -> str:
-    """What tools are told of a device that was lent; a program that drives it itself finds it by its PCI address."""
-    lent = node.lent.get(link.host_name) if link.kind in _LENT else None
-    return physical.device_info(lent.address) if lent else ""
+    return dataclasses.replace(found, device=chardev.device(made.pod, link, index))
 
 
 def _maker(link: Link) -> Maker:
