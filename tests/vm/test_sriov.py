@@ -1,10 +1,11 @@
 """Virtual functions in Pods: chosen, set, moved, used, and given back with their settings reset."""
 
 import contextlib
+import json
 import os
 import pathlib
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import grpc
 import pytest
@@ -270,3 +271,40 @@ async def test_a_function_without_interface_is_set_and_nothing_is_moved(
     finally:
         pathlib.Path("/sys/bus/pci/drivers/igbvf/bind").write_text(address)
         cards.until(lambda: card.interface(1))
+
+
+@contextlib.contextmanager
+def _driven_by_a_program(card: Card, number: int) -> Iterator[str]:
+    """A function under vfio-pci, as for DPDK: it has no interface."""
+    address = card.functions[number]
+    place = pathlib.Path("/sys/bus/pci/devices", address)
+    subprocess.run(["modprobe", "vfio-pci"], check=True)
+    (place / "driver_override").write_text("vfio-pci")
+    (place / "driver" / "unbind").write_text(address)
+    pathlib.Path("/sys/bus/pci/drivers_probe").write_text(address)
+    try:
+        yield address
+    finally:
+        (place / "driver_override").write_text("\n")
+        (place / "driver" / "unbind").write_text(address)
+        pathlib.Path("/sys/bus/pci/drivers_probe").write_text(address)
+        cards.until(lambda: card.interface(number))
+
+
+async def test_a_function_that_a_program_drives_is_set_and_told(
+    lab: Lab, datapath: KernelDatapath, card: Card, ledger: Ledger
+) -> None:
+    pod = lab.place()
+    with _driven_by_a_program(card, 1) as address:
+        detail = SriovDetail(pod="default/one", uplink=card.name, device_id=address, vlan=7)
+        one = wanted(5, detail, mac="02:00:00:00:00:77")
+        (made,) = await datapath.attach(pod.path, [one])
+        assert (await datapath.attach(pod.path, [one]))[0] == made
+        assert (made.index, pod.links()) == (0, {"lo"}), "there is no interface to move"
+        parent = pathlib.Path("/sys/class/net", card.name, "device").resolve().name
+        told = {"type": "pci", "version": "1.1.0", "pci": {"pci-address": address, "pf-pci-address": parent}}
+        assert json.loads(made.device_info) == told
+        assert card.settings(1)["address"] == "02:00:00:00:00:77"
+        assert '"vlan": 7' in json.dumps(card.settings(1))
+        await datapath.detach(pod.path, [one])
+        assert not list(ledger)

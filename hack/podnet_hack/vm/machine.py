@@ -88,7 +88,9 @@ def arguments(machine: Machine, initramfs: pathlib.Path, share: pathlib.Path, co
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-kernel", str(machine.kernel), "-initrd", str(initramfs)),
         # A panic reboots, and -no-reboot makes that the end of QEMU.
-        *("-append", "console=ttyS0 loglevel=4 panic=-1 mitigations=off"),
+        # vfio-pci takes a function only behind an IOMMU; everything else goes past it.
+        *("-device", "intel-iommu"),
+        *("-append", "console=ttyS0 loglevel=4 panic=-1 mitigations=off intel_iommu=on iommu=pt"),
         *("-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console"),
         *_directory("root", pathlib.Path("/"), "readonly=on,multidevs=remap"),
         *_directory("share", share, "multidevs=remap"),
