@@ -244,8 +244,8 @@ async def _pods_keep_and_let_go(compat: Compat, made: list[str], monkeypatch: py
     assert await client.get(multinetwork.PodNetwork, f"{space}.n2")
     left, _ = await client.list_all(multinetwork.PodNetworkAttachment, labelSelector=names.SELECTOR)
     assert any(one.metadata.namespace in SPACES for one in left), "Pods name them"
-    for namespace in SPACES:
-        await client.request("DELETE", core.Pod.resource.path(namespace), {"gracePeriodSeconds": "0"})
+    paths = [core.Pod.resource.path(*name.split("/")) for name in made]
+    await many([client.request("DELETE", path, {"gracePeriodSeconds": "0"}) for path in paths])
 
     async def gone() -> bool:
         found, _ = await client.list_all(multinetwork.PodNetwork, labelSelector=names.SELECTOR)
