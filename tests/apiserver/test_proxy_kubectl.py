@@ -66,13 +66,15 @@ def _lines(found: Any) -> list[str]:
 
 
 def until(side: Kubectl, line: str, *, lines: int, editor: str) -> Done:
-    """How a command ends once it prints so many lines, or words where it prints one line."""
+    """How a command ends once it prints so many lines, or words where it prints one line, and no controller wrote the
+    object while kubectl did."""
     deadline = time.monotonic() + SECONDS
-    while (
-        len((done := side.run(*shlex.split(line), editor=editor)).out.split()) < lines and time.monotonic() < deadline
-    ):
+    while True:
+        done = side.run(*shlex.split(line), editor=editor)
+        early = len(done.out.split()) < lines or "the object has been modified" in done.err
+        if not early or time.monotonic() > deadline:
+            return done
         time.sleep(0.2)
-    return done
 
 
 def test_the_list_is_long_enough() -> None:

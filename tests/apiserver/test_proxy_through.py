@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from podnet_api.proxy.openapi_v2_pb2 import Document
 
 KEY = "multinetwork.x-k8s.io/networks"
 LISTED = '[{"podNetworkName":"blue"}]'
@@ -115,3 +116,28 @@ def test_ephemeral_containers_and_resize(proxy: Any, apiserver: Any, pod: str) -
     answer = proxy.send("PUT", f"{pod}/resize", answer.body)
     assert answer.code == 200, answer.message
     assert carried(apiserver, pod) == LISTED
+
+
+OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+POD_SPEC = "io.k8s.api.core.v1.PodSpec"
+
+
+def test_openapi_v2_gets_the_field(proxy: Any, apiserver: Any) -> None:
+    """kubectl checks objects in a List by it. Of the rest it says what the API server says."""
+    ours, theirs = (json.loads(raw(side, "GET", "/openapi/v2", "application/json")) for side in (proxy, apiserver))
+    networks = ours["definitions"][POD_SPEC]["properties"].pop("networks")
+    assert networks["items"]["$ref"].removeprefix("#/definitions/") in ours["definitions"]
+    changed = {name for name in ours["definitions"] if ours["definitions"][name] != theirs["definitions"].get(name)}
+    assert changed == {"io.k8s.api.core.v1.Network", "io.k8s.api.core.v1.PodIP"}
+    assert ours["paths"] == theirs["paths"]
+
+
+def test_openapi_v2_in_the_form_that_kubectl_reads(proxy: Any, apiserver: Any) -> None:
+    documents = [Document.FromString(raw(side, "GET", "/openapi/v2", OPENAPI_V2)) for side in (proxy, apiserver)]
+    ours, theirs = ({one.name: one.value for one in whole.definitions.schemas} for whole in documents)
+    changed = {name for name in ours if ours[name] != theirs.get(name)}
+    assert changed == {"io.k8s.api.core.v1.Network", "io.k8s.api.core.v1.PodIP", POD_SPEC}
+    fields = {one.name: one.value for one in ours[POD_SPEC].properties.schemas}
+    refs = [fields[name].items.schema[0].ref for name in ("networks", "containers")]
+    assert refs == [f"#/definitions/io.k8s.api.core.v1.{kind}" for kind in ("Network", "Container")]
+    assert fields["networks"].type == fields["containers"].type

@@ -80,7 +80,7 @@ class Kubectl:
 def annotated(text: str) -> str:
     """A manifest with the list in the annotation."""
     items = [item for item in yaml.safe_load_all(text) if item]
-    for item in items:
+    for item in [inner for whole in items for inner in whole.get("items", [whole])]:
         if item.get("kind") in _BY_KIND:
             bodies.lowered(item, _BY_KIND[item["kind"]], None)
     return yaml.safe_dump_all(items, sort_keys=False)

@@ -9,12 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 
 import aiohttp
 from aiohttp import web
 
 from podnet_api.errors import InvalidError
-from podnet_api.proxy import answers, bodies, exchange, headers, identity, openapi, requests, shown, splice, streams
+from podnet_api.proxy import (
+    answers,
+    bodies,
+    exchange,
+    headers,
+    identity,
+    openapi,
+    openapi_v2,
+    requests,
+    shown,
+    splice,
+    streams,
+)
 from podnet_api.proxy.requests import Target
 from podnet_api.proxy.upstream import Call, Upstream
 from podnet_api.proxy.writing import Writing, understood
@@ -82,6 +95,8 @@ class Proxy:
         document = requests.openapi(call.path)
         if request.method == "GET" and document is not None and (not document or document in openapi.DOCUMENTS):
             return await self._openapi(request, call, document)
+        if request.method == "GET" and call.path.rstrip("/") == openapi_v2.PATH:
+            return await self._openapi_v2(call)
         target = requests.target(call.path, call.query)
         if target is None or not target.whole or request.method not in _METHODS:
             return await exchange.stream(self._upstream, call, _body(request), request, None)
@@ -114,6 +129,18 @@ class Proxy:
         change = openapi.document if document else openapi.index
         response = exchange.whole(reply, await asyncio.to_thread(change, reply.body))
         return _kept(response, reply, request) if document else response
+
+    async def _openapi_v2(self, call: Call) -> web.StreamResponse:
+        """The document, which is not to be kept: its mark is that of the API server's own."""
+        kept = headers.without(call.headers, "accept-encoding", "if-none-match", "if-modified-since")
+        reply = await exchange.ask(self._upstream, replace(call, headers=kept), None)
+        content_type = next((value for name, value in reply.headers if name.lower() == "content-type"), "")
+        changed = reply.code == 200
+        body = await asyncio.to_thread(openapi_v2.document, reply.body, content_type) if changed else reply.body
+        response = exchange.whole(reply, body)
+        for name in ("ETag", "Last-Modified"):
+            response.headers.popall(name, None)
+        return response
 
 
 _EDIT = "kubectl edit"

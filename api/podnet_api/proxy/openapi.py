@@ -72,6 +72,16 @@ def index(body: bytes) -> bytes:
     return json.dumps(whole, separators=(",", ":")).encode()
 
 
+def additions(refs: str) -> dict[str, Json]:
+    """The properties that are added, by the schema that gets them; ``refs`` is where schemas are found."""
+    networks = {**_NETWORKS, "items": {"$ref": f"{refs}{_CORE}Network"}}
+    return {
+        f"{_CORE}Network": _NETWORK["properties"],
+        f"{_CORE}PodSpec": {"networks": networks},
+        f"{_CORE}PodIP": _OF_ADDRESS,
+    }
+
+
 def document(body: bytes) -> bytes:
     """A document with the field in its PodSpec and the additions to PodIP."""
     whole = json.loads(body)
