@@ -70,6 +70,18 @@ async def test_bridges_of_ours_go_when_unwanted_and_empty(lab: Lab) -> None:
     assert node.links() == {"lo", "theirs"}
 
 
+async def test_bridge_stays_while_containers_of_others_hang_on_it(lab: Lab) -> None:
+    """A CNI plugin that was told the same bridge attaches to what is there."""
+    node, datapath = _node(lab)
+    await ready(datapath, bridge())
+    node.ip("link", "add", "veth1a2b3c4d", "master", "br0", "type", "veth", "peer", "name", "eth9")
+    await ready(datapath)
+    assert node.links() >= {"br0", "veth1a2b3c4d"}
+    node.ip("link", "delete", "veth1a2b3c4d")
+    await ready(datapath)
+    assert node.links() == {"lo"}
+
+
 async def test_bridge_of_somebody_else_is_used_and_left_alone(lab: Lab) -> None:
     node, datapath = _node(lab)
     node.ip("link", "add", "theirs", "mtu", "1400", "type", "bridge")

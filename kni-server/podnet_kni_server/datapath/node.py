@@ -238,12 +238,18 @@ def _remove_unwanted(channel: Channel, wanted: Sequence[NodeLink]) -> None:
     """Delete bridges, VXLAN and VLAN devices of ours that no network needs; a bridge with Pods on it stays whole."""
     present = observe.list_links(channel)
     names = {name for link in wanted for name in link.names}
-    busy = {port.master for port in present.values() if links.ours(port.name, port.group)}
+    busy = {port.master for port in present.values() if links.ours(port.name, port.group) or _of_container(port)}
     for link in present.values():
         unwanted = link.group == links.GROUP_NODE and link.name not in names
         if unwanted and link.index not in busy and (link.kind == "bridge" or link.master not in busy):
             channel.run(links.delete(link.index, link.name))
     vlans.remove_unwanted(channel, present, {(link.name, link.vlan) for link in wanted if link.kind == "bridge"})
+
+
+def _of_container(port: observe.Seen) -> bool:
+    """Whether a link has the name that CNI plugins and container engines give to the node's end of a veth: somebody
+    else's containers may hang on a bridge that we made."""
+    return port.kind == "veth" and port.name.startswith("veth")
 
 
 def _random_mac() -> bytes:
