@@ -30,14 +30,17 @@ _Place = tuple[int, int, int]
 
 @dataclass
 class _Book:
-    """What this node has of one pool. ``used``: leases in each block; ``loose``: leases outside of blocks, by
-    family (all those of a pool per node, and the addresses that are kept for members)."""
+    """What this node has of one pool. ``used``: leases in each block, ``within`` in all of them by family; ``loose``:
+    leases outside of blocks, by family (all those of a pool per node, and the addresses that are kept for members).
+    ``room``: what all blocks of a family give, by the pool that says so; a thousand Pods that are bound at once ask."""
 
     blocks: dict[_Place, Network] = field(default_factory=dict)
     lengths: set[tuple[int, int]] = field(default_factory=set)
     held: dict[Address, Holder] = field(default_factory=dict)
     used: Counter[Network] = field(default_factory=Counter)
+    within: Counter[int] = field(default_factory=Counter)
     loose: Counter[int] = field(default_factory=Counter)
+    room: dict[int, tuple[Pool, int]] = field(default_factory=dict)
 
     def block_of(self, address: Address) -> Network | None:
         """The block of this node that holds ``address``."""
@@ -54,7 +57,7 @@ class _Book:
             self._count(address, 1)
         self.held[address] = holder
 
-    def free(self, address: Address) -> None:
+    def end(self, address: Address) -> None:
         """End a lease."""
         del self.held[address]
         self._count(address, -1)
@@ -63,9 +66,19 @@ class _Book:
         """After blocks came or went."""
         self.lengths = {(version, length) for version, length, _ in self.blocks}
         self.used.clear()
+        self.within.clear()
         self.loose.clear()
+        self.room.clear()
         for address in self.held:
             self._count(address, 1)
+
+    def free(self, pool: Pool, version: int) -> int:
+        """What the blocks of a family still give."""
+        known = self.room.get(version)
+        if known is None or known[0] is not pool:
+            mine = (block for block in self.blocks.values() if block.version == version)
+            known = self.room[version] = (pool, sum(map(pool.usable, mine)))
+        return known[1] - self.within[version]
 
     def _count(self, address: Address, sign: int) -> None:
         block = self.block_of(address)
@@ -73,6 +86,7 @@ class _Book:
             self.loose[address.version] += sign
         else:
             self.used[block] += sign
+            self.within[address.version] += sign
 
 
 class Leases:
@@ -143,7 +157,7 @@ class Leases:
         for config, book in self._books.items():
             mine = [address for address, holder in book.held.items() if holder.sandbox == sandbox]
             for address in mine:
-                book.free(address)
+                book.end(address)
             if mine:
                 touched.add(config)
         return touched
@@ -154,7 +168,7 @@ class Leases:
             held = [a for a, h in book.held.items() if (h.sandbox, h.interface) == (holder.sandbox, holder.interface)]
             for address in held:
                 if address not in keep:
-                    book.free(address)
+                    book.end(address)
 
     def used(self, config: str) -> int:
         """How many addresses of a pool are leased here."""
@@ -176,8 +190,7 @@ class Leases:
         book = self._books[pool.config]
         if pool.per_node:
             return min(COUNT_LIMIT, max(0, pool.total(version) - book.loose[version]))
-        mine = [block for block in book.blocks.values() if block.version == version]
-        return min(COUNT_LIMIT, max(0, sum(pool.usable(block) - book.used[block] for block in mine)))
+        return min(COUNT_LIMIT, max(0, book.free(pool, version)))
 
     def idle_blocks(self, config: str) -> list[Network]:
         """Blocks without a lease, highest first."""
