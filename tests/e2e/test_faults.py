@@ -14,6 +14,8 @@ from podnet_tests.waiting import eventually
 
 INTERVAL = 0.05
 DAEMONS = "daemonset/podnet-kni-server"
+BURST = 12
+"""Pods that start together: so many that some are on their way when the kill comes."""
 
 
 def test_kill_9_of_the_kni_server_with_starts_in_flight(space: Space) -> None:
@@ -25,10 +27,10 @@ def test_kill_9_of_the_kni_server_with_starts_in_flight(space: Space) -> None:
     before = space.world.get("pod", "here")
     ended = _ping_meanwhile(space, "there", space.addresses("here", name)[0], seconds=15)
     report = {"command": ["sh", "-c", "ip -json address show dev net1; exec sleep infinity"]}
-    space.make(*(_reporting(objects.pod(f"burst-{i}", name, **here), report) for i in range(5)))
+    space.make(*(_reporting(objects.pod(f"burst-{i}", name, **here), report) for i in range(BURST)))
     eventually(lambda: "" if _placed(space) else "no Pod is placed", 20)
     kill_kni_server(space.world, node)
-    burst = [f"burst-{i}" for i in range(5)]
+    burst = [f"burst-{i}" for i in range(BURST)]
     assert any(space.not_ready(pod) for pod in burst), "the kill came too late"
     space.wait_ready(*burst)
     for pod in burst:

@@ -6,6 +6,7 @@ other files, because one set of Pods serves all rows: what a row looks at stands
 
 import dataclasses
 import ipaddress
+import itertools
 import json
 import shlex
 from collections.abc import Iterator
@@ -366,7 +367,8 @@ def test_order(town: Town) -> None:
 
 def test_rollback(town: Town) -> None:
     def probe() -> str:
-        done = _commands(town.calls("rollback"))
+        # On a busy node a DEL may be given up and come once more, which CNI allows.
+        done = [command for command, _ in itertools.groupby(_commands(town.calls("rollback")))]
         return "" if done[:6] == ["ADD a0", "ADD a1", "ADD a2", "DEL a2", "DEL a1", "DEL a0"] else f"called: {done}"
 
     eventually(probe, 20)
