@@ -136,8 +136,8 @@ async def test_a_new_daemon_takes_the_leases_up_again(world: World) -> None:
     await world.attach(wanted())
     (daemon,) = _children("dhcp.sock")
     subprocess.run(["kill", "-9", str(daemon)], check=True)
-    await world.server.wait("DISCOVER", 2, patience=10)
-    await world.server.wait("REQUEST", 2, patience=10)
+    await world.server.wait("DISCOVER", 2, patience=30)
+    await world.server.wait("REQUEST", 2, patience=30)
     assert world.addresses() == ["10.5.0.50"]
     await world.datapath.detach(world.pod.path, [wanted()])
     await world.server.wait("RELEASE")
@@ -149,7 +149,7 @@ async def test_another_address_from_the_server_replaces_the_first(world: World) 
     world.server.addresses = ["10.5.0.60"]
     (daemon,) = _children("dhcp.sock")
     subprocess.run(["kill", "-9", str(daemon)], check=True)
-    await world.server.wait("REQUEST", 2, patience=10)
+    await world.server.wait("REQUEST", 2, patience=30)
     for _ in range(100):
         if world.addresses() == ["10.5.0.60"]:
             break
