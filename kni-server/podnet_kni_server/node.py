@@ -162,7 +162,7 @@ class NodeAgent:
         self._stale = False  # before the look: a touch while it goes on asks for another one
         try:
             await self.set_up()
-        except BaseException:
+        except BaseException:  # also cancellation: what was set up in part is set up again
             self._stale = True
             raise
 

@@ -118,7 +118,7 @@ def _make(node: Node, pod: Pod, todo: list[Link]) -> list[Observed]:
         observed = (_make_usual if usual.fits(todo) else _make_any)(node, pod, todo, undo)
         node.made += len(todo)
         return observed
-    except BaseException:
+    except BaseException:  # whatever it was, and cancellation: what was made goes
         for step in reversed(undo):
             with contextlib.suppress(DatapathError):
                 step()

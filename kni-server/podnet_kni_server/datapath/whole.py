@@ -55,7 +55,7 @@ def attach_all(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
         for link in wanted:
             _apply_extras(made, link)
         return observed
-    except BaseException:
+    except BaseException:  # whatever it was, and cancellation: what was made goes
         for step in reversed(made.undo):
             with contextlib.suppress(DatapathError):
                 step()

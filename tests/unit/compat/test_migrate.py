@@ -1,4 +1,7 @@
-"""What a plan says of each object, and which writes move a namespace: pure parts, on objects as JSON has them."""
+"""What a plan says of each object, and which writes move a namespace: pure parts, on objects as JSON has them.
+
+Longer than our files are: one inventory serves every row of the plan.
+"""
 
 from __future__ import annotations
 

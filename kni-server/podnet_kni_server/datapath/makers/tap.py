@@ -43,7 +43,7 @@ class Tap:
         try:
             _lay_wire(node, pod, link)
             return _make_tap(pod, link)
-        except BaseException:
+        except BaseException:  # whatever it was, and cancellation: what was made goes
             self.remove(node, pod, link)
             raise
 
