@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from podnet_api.faults import FaultType
 
-from podnet_compat import jsontext, legacy, names
+from podnet_compat import jsontext, names
 from podnet_compat.annotation import Selection
 from podnet_compat.reader import Notes, Reader
 from podnet_compat.systems import decided, npwg
 from podnet_compat.systems.base import Listing, Made, Objects, Source
-from podnet_compat.systems.registry import Kind, System
+from podnet_compat.systems.registry import System, nads
 
 KEY = "openstack.org/kuryr-config"
 PATH = f"metadata.annotations[{KEY}]"
@@ -108,15 +108,7 @@ def _find(one: Selection, said: str, leaked: str, objects: Objects, notes: Notes
 SYSTEM = System(
     "kuryr",
     adds=True,
-    kinds=(
-        Kind(
-            legacy.GROUP,
-            legacy.KIND,
-            network,
-            applies=lambda origin, _: is_ours(origin),
-            plural="network-attachment-definitions",
-        ),
-    ),
+    kinds=(nads(network, is_ours),),
     pods=translate,
     carries=(names.NETWORKS,),
     claims=npwg.claims(is_ours),

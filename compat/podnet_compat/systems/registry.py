@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from podnet_compat.legacy import Nad
 from podnet_compat.systems.base import Objects, Source, Translator
 
 
@@ -34,6 +35,12 @@ class Kind:
     stays: bool = False
     """Whether the object itself stays beside what becomes of it: a Service, what is only recognised, or what its own
     system goes on reading."""
+
+
+def nads(translate: Translator, is_ours: Callable[[Source], bool], *, stays: bool = False) -> Kind:
+    """The NetworkAttachmentDefinitions that are a system's own."""
+    kind = Nad.resource
+    return Kind(kind.group, kind.kind, translate, True, lambda one, _: is_ours(one), kind.plural, stays=stays)
 
 
 @dataclass(frozen=True)

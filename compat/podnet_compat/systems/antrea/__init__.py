@@ -5,22 +5,16 @@ they become native. ``networks`` makes them, ``pools`` reads IPPools and the age
 is only read), ``pods`` lists.
 """
 
-from podnet_compat import legacy, names
+from podnet_compat import names
 from podnet_compat.systems import npwg
 from podnet_compat.systems.antrea import networks, pods, pools
-from podnet_compat.systems.registry import Kind, System
+from podnet_compat.systems.registry import Kind, System, nads
 
 SYSTEM = System(
     "antrea",
     adds=True,
     kinds=(
-        Kind(
-            legacy.GROUP,
-            legacy.KIND,
-            networks.translate,
-            applies=lambda origin, _: networks.is_ours(origin),
-            plural="network-attachment-definitions",
-        ),
+        nads(networks.translate, networks.is_ours),
         Kind(
             pools.GROUP,
             "IPPool",

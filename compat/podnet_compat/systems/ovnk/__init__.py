@@ -10,7 +10,7 @@ attached by the cluster's own CNI together with the network ``default``: there i
 
 from podnet_compat.systems.ovnk import pods, udn
 from podnet_compat.systems.ovnk.identity import GROUP, is_ours, network_of
-from podnet_compat.systems.registry import Kind, System
+from podnet_compat.systems.registry import Kind, System, nads
 
 SYSTEM = System(
     "ovn-kubernetes",
@@ -25,14 +25,7 @@ SYSTEM = System(
             plural="clusteruserdefinednetworks",
             stays=True,
         ),
-        Kind(
-            "k8s.cni.cncf.io",
-            "NetworkAttachmentDefinition",
-            pods.nad,
-            applies=lambda origin, _: is_ours(origin),
-            plural="network-attachment-definitions",
-            stays=True,
-        ),
+        nads(pods.nad, is_ours, stays=True),
     ),
     pods=pods.translate,
     claims=pods.claims,
