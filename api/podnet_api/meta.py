@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -105,6 +105,21 @@ class ObjectMeta(Model, frozen=True, kw_only=True):
     owner_references: list[OwnerReference] = []
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
+
+
+class Kind(Protocol):
+    """What a Model needs to be read and written: its place in the API and its metadata."""
+
+    resource: ClassVar[Resource]
+
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+def manifest(item: Kind) -> dict[str, Any]:
+    """``item`` as a dict with apiVersion and kind, ready to be written."""
+    body: dict[str, Any] = msgspec.to_builtins(item)
+    return {"apiVersion": item.resource.api_version, "kind": item.resource.kind, **body}
 
 
 class Condition(Model, frozen=True, kw_only=True):

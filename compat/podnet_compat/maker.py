@@ -16,7 +16,7 @@ from typing import NoReturn, Protocol
 
 from podnet_api import kni, multinetwork
 from podnet_api.errors import AlreadyExistsError, InvalidError, PodnetError
-from podnet_api.kube.client import Kind
+from podnet_api.meta import Kind
 
 from podnet_compat import legacy, names, settle, usage
 from podnet_compat import nad as nads

@@ -17,8 +17,8 @@ import msgspec
 from podnet_api import kni, multinetwork
 from podnet_api import names as api_names
 from podnet_api.errors import ConflictError, KubeError, NotFoundError
-from podnet_api.kube import Cache, Client, manifest
-from podnet_api.kube.client import Kind
+from podnet_api.kube import Cache, Client
+from podnet_api.meta import Kind, manifest
 
 from podnet_compat import legacy, names, settle, sharing
 from podnet_compat.legacy import GROUP, Nad

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from podnet_api import core
-from podnet_api.kube import manifest
-from podnet_api.meta import ObjectMeta
+from podnet_api.meta import ObjectMeta, manifest
 from podnet_compat import nad as nads
 from podnet_compat import names
 from podnet_compat import pod as pods

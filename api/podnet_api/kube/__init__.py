@@ -8,7 +8,7 @@ Own code because ingesting 10,000 Pods by a client library costs 11 s and 40 tim
 """
 
 from podnet_api.kube.cache import Cache
-from podnet_api.kube.client import Client, manifest
+from podnet_api.kube.client import Client
 from podnet_api.kube.credentials import Credentials
 
-__all__ = ["Cache", "Client", "Credentials", "manifest"]
+__all__ = ["Cache", "Client", "Credentials"]

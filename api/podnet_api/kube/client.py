@@ -11,14 +11,14 @@ import datetime
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import msgspec
 
 from podnet_api.errors import AlreadyExistsError, ConflictError, GoneError, KubeError, NotFoundError, UnreachableError
 from podnet_api.kube.credentials import Credentials
-from podnet_api.meta import Model, ObjectMeta, Resource
+from podnet_api.meta import Kind, Model, Resource, manifest
 
 DEADLINE = 10.0
 """Seconds that one request may take."""
@@ -28,15 +28,6 @@ _WATCH_SLACK = 30
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
-
-
-class Kind(Protocol):
-    """What a Model needs to be read and written: its place in the API and its metadata."""
-
-    resource: ClassVar[Resource]
-
-    @property
-    def metadata(self) -> ObjectMeta: ...
 
 
 K = TypeVar("K", bound=Kind)
@@ -61,12 +52,6 @@ class _Status(Model, frozen=True, kw_only=True):
 class _Event(Model, frozen=True, kw_only=True):
     type: str
     object: msgspec.Raw
-
-
-def manifest(item: Kind) -> dict[str, Any]:
-    """``item`` as a dict with apiVersion and kind, ready to be written."""
-    body: dict[str, Any] = msgspec.to_builtins(item)
-    return {"apiVersion": item.resource.api_version, "kind": item.resource.kind, **body}
 
 
 class Client:

@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError, NotFoundError, PodnetError
-from podnet_api.kube import manifest
-from podnet_api.kube.client import Kind as NativeKind
-from podnet_api.meta import Resource
+from podnet_api.meta import Kind as NativeKind
+from podnet_api.meta import Resource, manifest
 
 from podnet_compat import legacy
 from podnet_compat.store import Store

@@ -14,7 +14,6 @@ from ruamel.yaml.comments import CommentedMap
 
 from podnet_compat.manifests import document, edit
 from podnet_compat.manifests.document import Document
-from podnet_compat.migrate.inventory import TEMPLATES
 from podnet_compat.systems import workloads
 
 Object = dict[str, Any]
@@ -41,12 +40,12 @@ class Item:
     @property
     def template(self) -> tuple[str, ...] | None:
         """Keys that lead to the Pod in it."""
-        return TEMPLATES.get(self._type, workloads.TEMPLATES.get(self._type))
+        return workloads.TEMPLATES.get(self._type)
 
     @property
     def has_pod_spec(self) -> bool:
         """Whether its Pod is a Pod of Kubernetes, with ``spec.networks`` on the front proxy; a machine's is not."""
-        return self._type in TEMPLATES
+        return self._type in workloads.PODS
 
     @property
     def _type(self) -> tuple[str, str]:

@@ -19,8 +19,7 @@ from podnet_api import core, networks
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
 from podnet_api.faults import Fault, FaultType
-from podnet_api.kube import manifest
-from podnet_api.meta import ObjectMeta
+from podnet_api.meta import ObjectMeta, manifest
 from ruamel.yaml.comments import CommentedMap
 
 from podnet_compat import legacy, names, systems

@@ -11,15 +11,13 @@ from typing import Any
 
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
-from podnet_api.proxy.carriers import CARRIERS
 
 from podnet_compat import legacy, names
 from podnet_compat.legacy import Nad
 from podnet_compat.migrate import multus
+from podnet_compat.systems import workloads
 
 Object = dict[str, Any]
-TEMPLATES = {(carrier.group, carrier.kind): carrier.template for carrier in CARRIERS.values()}
-"""Group and kind of what has a Pod in it -> the keys that lead to that."""
 POLICY = "MultiNetworkPolicy"
 WEBHOOK = "compat.multinetwork.x-k8s.io"
 
@@ -125,8 +123,8 @@ def _sort(made: Inventory, item: Object, namespace: str) -> None:
         _config_map(made, item, space, name)
     elif kind == "MutatingWebhookConfiguration":
         made.webhook = item if name == WEBHOOK else made.webhook
-    elif (group, kind) in TEMPLATES:
-        _carried(made, item, TEMPLATES[(group, str(kind))], space, name)
+    elif (group, kind) in workloads.PODS:
+        _carried(made, item, workloads.PODS[(group, str(kind))], space, name)
 
 
 def _nad(made: Inventory, item: Object, namespace: str) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from podnet_api import names as api_names
 from podnet_api import networks
 from podnet_api.errors import InvalidError
-from podnet_api.meta import Model, Resource
+from podnet_api.meta import manifest
 
 from podnet_compat import names
 from podnet_compat import pod as pods
@@ -200,9 +199,5 @@ def listing(made: Made) -> dict[str, str]:
 
 def _manifests(made: Made) -> list[Object]:
     pairs = [item for one in made.pairs for item in (one.attachment, one.config)]
-    found = [_manifest(item.resource, item) for item in (*made.networks, *made.configs, *pairs)]
+    found = [manifest(item) for item in (*made.networks, *made.configs, *pairs)]
     return [*found, *map(dict, made.manifests)]
-
-
-def _manifest(resource: Resource, item: Model) -> Object:
-    return {"apiVersion": resource.api_version, "kind": resource.kind, **msgspec.to_builtins(item)}

@@ -6,26 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from podnet_api import names as api_names
+from podnet_api.proxy.carriers import CARRIERS
 
 from podnet_compat.systems import base
 from podnet_compat.systems.base import Source
 
-TEMPLATES = {
-    ("", "Pod"): (),
-    ("", "ReplicationController"): ("spec", "template"),
-    ("apps", "Deployment"): ("spec", "template"),
-    ("apps", "StatefulSet"): ("spec", "template"),
-    ("apps", "DaemonSet"): ("spec", "template"),
-    ("apps", "ReplicaSet"): ("spec", "template"),
-    ("batch", "Job"): ("spec", "template"),
-    ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
-    ("", "PodTemplate"): ("template",),
+PODS = {(carrier.group, carrier.kind): carrier.template for carrier in CARRIERS.values()}
+"""Keys that lead to the Pod in an object of Kubernetes, by group and kind."""
+TEMPLATES = PODS | {
     ("kubevirt.io", "VirtualMachine"): ("spec", "template"),
     ("kubevirt.io", "VirtualMachineInstance"): (),
     ("kubevirt.io", "VirtualMachineInstanceReplicaSet"): ("spec", "template"),
     ("pool.kubevirt.io", "VirtualMachinePool"): ("spec", "virtualMachineTemplate", "spec", "template"),
 }
-"""Keys that lead to the Pod, by group and kind. KubeVirt hands a machine's annotations to the Pod it runs in."""
+"""The same with KubeVirt, which hands a machine's annotations to the Pod it runs in."""
 
 
 def pod(item: Mapping[str, Any], namespace: str) -> Source | None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from podnet_api.kube import manifest
+from podnet_api.meta import manifest
 from podnet_compat import maker as makers
 from podnet_compat import mirror as mirrors
 from podnet_compat import nad as nads
