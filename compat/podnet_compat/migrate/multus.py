@@ -84,11 +84,12 @@ def settings(config: Config, notes: Notes | None = None) -> Settings:
     return made
 
 
-def row(config: Config, nads: Iterable[Nad]) -> Row:
-    """What becomes of ``config`` when Multus goes."""
+def row(config: Config, nads: Iterable[Nad], moved: frozenset[str] = frozenset()) -> Row:
+    """What becomes of ``config`` when Multus goes; ``moved``: namespaces that podnet has."""
     notes = Notes()
     found = settings(config, notes)
-    asked = [*_cluster_network(found, {nad.key for nad in nads}), *_isolation(found), *_default_networks(found)]
+    known = {nad.key for nad in nads}
+    asked = [*_cluster_network(found, known), *_isolation(found), *_default_networks(found, known, moved)]
     differs = [*notes.warnings]
     if found.indicator:
         differs.append(
@@ -128,12 +129,19 @@ def _isolation(found: Settings) -> list[str]:
     ]
 
 
-def _default_networks(found: Settings) -> list[str]:
+def _default_networks(found: Settings, nads: set[tuple[str, str]], moved: frozenset[str]) -> list[str]:
     if not found.default_networks:
         return []
-    system = ",".join(sorted(found.system_namespaces))
+    system = ",".join(sorted(found.system_namespaces - moved))
+    files = [name for name in found.default_networks if "/" not in name and (found.namespace, name) not in nads]
+    files += [name for name in found.default_networks if name.startswith("/")]
     return [
+        *(
+            f"defaultNetworks: {name} is no NetworkAttachmentDefinition of {found.namespace}: write one without a "
+            "config whose name is that of the nodes' CNI configuration, and name it here"
+            for name in files
+        ),
         f"defaultNetworks: start podnet-compat with --default-networks={','.join(found.default_networks)} "
         f"--system-namespaces={system}; before a namespace moves, put it into systemNamespaces of Multus, which ends "
-        "that Multus attaches them there"
+        "that Multus attaches them there",
     ]

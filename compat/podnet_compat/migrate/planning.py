@@ -19,7 +19,7 @@ from podnet_compat import attachment, legacy, names, systems
 from podnet_compat import nad as nads
 from podnet_compat import pod as pods
 from podnet_compat.legacy import Nad
-from podnet_compat.migrate import addressing, multus, report
+from podnet_compat.migrate import addressing, defaults, multus, report
 from podnet_compat.migrate.inventory import POLICY, Carried, Inventory
 from podnet_compat.migrate.report import Outcome, Report, Row
 
@@ -42,7 +42,8 @@ _READ_ON = (
 
 def plan(found: Inventory, foreign: Iterable[Row] = ()) -> Report:
     """The whole plan. ``foreign``: what becomes of the objects of other systems."""
-    rows = [multus.row(config, found.nads.values()) for config in found.multus]
+    moved = frozenset(name for name in found.namespaces if found.moved(name))
+    rows = [multus.row(config, found.nads.values(), moved) for config in found.multus]
     rows += [_namespace(found, name) for name in namespaces(found)]
     rows += [_nad(nad) for nad in found.nads.values()]
     rows += [_broken(error) for error in found.broken]
@@ -60,15 +61,17 @@ def namespaces(found: Inventory) -> list[str]:
 
 
 def concerned(found: Inventory) -> list[Carried]:
-    """The Pods, and the workloads that nothing else has made."""
-    return [one for one in found.carried if one.concerned and (one.kind == "Pod" or not one.owner) and not one.finished]
+    """The Pods, and the workloads that nothing else has made: those that ask for networks, or get some unasked."""
+    living = [one for one in found.carried if (one.kind == "Pod" or not one.owner) and not one.finished]
+    return [one for one in living if one.concerned or defaults.unasked(found, one)]
 
 
 def policy(found: Inventory) -> pods.Policy:
-    """The namespace isolation of Multus' configurations."""
-    read = [multus.settings(config) for config in found.multus]
-    isolated = [one for one in read if one.isolated]
-    return pods.Policy(True, isolated[0].shared) if isolated else pods.Policy()
+    """The namespace isolation and the default networks of Multus' configurations."""
+    isolated = [one for one in map(multus.settings, found.multus) if one.isolated]
+    delegates, system = defaults.delegates(found.multus), defaults.system(found.multus)
+    shared = isolated[0].shared if isolated else pods.Policy().shared
+    return pods.Policy(bool(isolated), shared, delegates, system)
 
 
 def translation(found: Inventory, one: Carried) -> pods.Translation:
@@ -107,12 +110,17 @@ def carried(found: Inventory, one: Carried) -> Row:
     try:
         made = translation(found, one)
     except InvalidError as error:
-        return _row(one, Outcome.REFUSED, given, [f"{prefix}{fault}" for fault in error.faults])
-    questions = [*_questions(one), *_read_on(made.nads)]
+        return _row(one, Outcome.REFUSED, given, [_at(prefix, str(fault)) for fault in error.faults])
+    questions = [*_questions(one), *_read_on(made.nads), *defaults.question(found, one)]
     asked = [f"{prefix}metadata.annotations[{key}]: {text}" for key, text in questions]
-    differs = [f"{prefix}{warning}" for warning in made.warnings]
+    differs = [_at(prefix, warning) for warning in made.warnings]
     outcome = Outcome.DECIDE if asked else Outcome.DIFFERS if differs else Outcome.MOVES
     return _row(one, outcome, _written(made.networks, made.attachments), [*asked, *differs])
+
+
+def _at(prefix: str, said: str) -> str:
+    """``said``, which may be about a field of Multus' configuration instead of the Pod."""
+    return f"{prefix}{said}" if said.startswith("metadata.") else said
 
 
 def _questions(one: Carried) -> list[tuple[str, str]]:

@@ -197,6 +197,45 @@ def test_a_plan_holds_pods_to_the_isolation_that_multus_has() -> None:
     assert rows(*items, config_map(shared))["Pod", "a"].outcome is Outcome.MOVES
 
 
+DEFAULTS = {"defaultNetworks": ["all"], "systemNamespaces": ["kube-system", "red"]}
+
+
+def test_a_plan_has_the_networks_that_multus_attaches_unasked() -> None:
+    every = nad("all", namespace="kube-system")
+    items = [nad(), every, config_map(DEFAULTS), pod("a"), pod("b", None), pod("c", "blue/lab", namespace="red")]
+    found = rows(*items, workload(asked="lab"), pod("d", None, namespace="red"))
+    assert found["Pod", "a"].becomes == "default@eth0, kube-system.all@net1, blue.lab@net2"
+    assert found["Deployment", "web"].becomes == "default@eth0, kube-system.all@net1, blue.lab@net2"
+    assert found["Pod", "b"].becomes == "default@eth0, kube-system.all@net1"
+    assert found["Pod", "c"].becomes == "default@eth0, blue.lab@net1"
+    assert [found["Pod", name].outcome for name in "abc"] == [Outcome.MOVES, Outcome.DECIDE, Outcome.MOVES]
+    assert "blue has the label multinetwork.x-k8s.io/default-networks=kube-system.all" in found["Pod", "b"].said[0]
+    assert ("Pod", "d") not in found
+
+
+def test_pods_that_say_nothing_are_decided_by_the_label_of_their_namespace() -> None:
+    labelled = {"name": "blue", "labels": {api_names.NAMESPACE_NETWORKS: "default_kube-system.all"}}
+    items = [nad("all", namespace="kube-system"), config_map(DEFAULTS), pod("b", None)]
+    found = rows(*items, {"kind": "Namespace", "apiVersion": "v1", "metadata": labelled})
+    assert found["Pod", "b"].outcome is Outcome.MOVES
+    own = {**pod("e", None), "spec": {"hostNetwork": True}}
+    assert ("Pod", "e") not in rows(*items, own)
+
+
+def test_a_default_network_without_a_nad() -> None:
+    found = rows(nad(), config_map({"defaultNetworks": ["all", "/etc/cni/x.conf"]}), pod("a"))
+    assert found["Pod", "a"].outcome is Outcome.REFUSED
+    assert found["Pod", "a"].said[0].startswith("ConfigMap kube-system/multus-daemon-config[daemon-config.json]: ")
+    said = found["Multus", "ConfigMap kube-system/multus-daemon-config[daemon-config.json]"].said
+    assert ["all is no Net" in said[0], "/etc/cni/x.conf is no Net" in said[1]] == [True, True]
+
+
+def test_a_moved_namespace_is_no_system_namespace_of_podnet() -> None:
+    found = rows(namespace("red", moved=True), config_map(DEFAULTS))
+    said = found["Multus", "ConfigMap kube-system/multus-daemon-config[daemon-config.json]"].said
+    assert any("--system-namespaces=kube-system;" in text for text in said)
+
+
 def test_hindrances() -> None:
     configured = sorted_(config_map({"defaultNetworks": ["a"], "systemNamespaces": ["red"]})).multus
     assert multus.hindrances(configured, "red") == []
