@@ -28,8 +28,8 @@ def build(extender: Extender, ready: Callable[[], bool]) -> web.Application:
     """The application; ``ready`` says whether the caches are filled."""
     app = web.Application(client_max_size=BODY_LIMIT)
     verbs: dict[str, Callable[[bytes], bytes]] = {
-        "filter": lambda body: wire.encode(extender.filter(wire.decode(body, wire.Args))),
-        "prioritize": lambda body: extender.prioritize(wire.decode(body, wire.Args)),
+        "filter": lambda body: wire.encode(extender.filter(wire.arguments(body))),
+        "prioritize": lambda body: extender.prioritize(wire.arguments(body)),
         "preempt": lambda body: wire.encode(extender.preempt(wire.decode(body, wire.PreemptionArgs))),
     }
     for verb, answer in verbs.items():

@@ -73,20 +73,25 @@ class Extender:
 
     def _answer(self, args: wire.Args, verdict: Verdict) -> wire.FilterResult:
         """In the form of the question. Where all fit their names go back as they came."""
-        refused: dict[bool, list[tuple[str, list[bytes]]]] = {True: [], False: []}
+        refused: dict[bool, list[tuple[str, wire.Join]]] = {True: [], False: []}
         for why, lost in verdict.lost.items():
-            refused[why.static].append((why.text, self._quoted(lost)))
+            refused[why.static].append((why.text, self._joining(lost)))
         failed, unresolvable = wire.failures(refused[False]), wire.failures(refused[True])
         if not wire.by_name(args):
             return wire.FilterResult(b"null", wire.fitting_nodes(args, verdict.fitting), failed, unresolvable)
-        fitting = bytes(args.node_names)
-        if not verdict.whole:
-            fitting = b"[" + b",".join(self._quoted(Selection(verdict.chosen.flags, []))) + b"]"
+        told = Selection(verdict.chosen.flags, [])
+        fitting = bytes(args.node_names) if verdict.whole else wire.listed(self._joining(told))
         return wire.FilterResult(fitting, b"null", failed, unresolvable)
 
-    def _quoted(self, nodes: Selection) -> list[bytes]:
-        """Names as JSON."""
-        return [*self.state.snapshot.index.quoted(nodes.flags), *map(msgspec.json.encode, nodes.unknown)]
+    def _joining(self, nodes: Selection) -> wire.Join:
+        """Their names as JSON."""
+        index, unknown = self.state.snapshot.index, [msgspec.json.encode(name) for name in nodes.unknown]
+
+        def join(separator: bytes) -> bytes:
+            known = [index.joined(nodes.flags, separator)] if 1 in nodes.flags else []
+            return separator.join(known + unknown)
+
+        return join
 
     def _check_and_record(self, uid: str, resolution: Resolution, nodes: list[str]) -> Verdict:
         """The critical section. Of a Pod that the watch shows bound already, the books speak."""
@@ -110,7 +115,7 @@ class Extender:
         snapshot, asked = self.state.snapshot, self._selection(args)
         points, elsewhere = self._scores.on(self._resolution(wire.pod_of(args)).demand, snapshot, self.weights)
         ahead = score.lead(points, elsewhere, asked)
-        return wire.priorities((lead, self._quoted(Selection(flags, others))) for lead, flags, others in ahead)
+        return wire.priorities((lead, self._joining(Selection(flags, others))) for lead, flags, others in ahead)
 
     def _selection(self, args: wire.Args) -> Selection:
         """The nodes of a request; mostly they are what /filter has just answered."""

@@ -62,19 +62,19 @@ def judge(resolution: Resolution, nodes: Collection[str], snapshot: Snapshot, le
     """The verdict on each of ``nodes``. A claim of the Pod itself must have been dropped before."""
     index = snapshot.index
     if resolution.faults:
-        return Verdict(Chosen(index), {resolution.faults[0].refusal: Selection(b"", list(nodes))} if nodes else {})
+        return Verdict(Chosen(index), {resolution.faults[0].refusal: index.select(nodes)} if nodes else {})
     if not resolution.demand.networks:
         return Verdict(Chosen(index), {}, whole=nodes)
     asked = index.select(nodes)
     sieve = _Sieve(lanes.mask_of(asked.flags), snapshot, ledger)
     sieve.demand(resolution.demand)
     if not sieve.lost and not asked.unknown:
-        return Verdict(Chosen(index, asked.flags), {}, sieve.left & ~sieve.roomy, nodes)
+        return Verdict(Chosen(index, asked.flags), {}, sieve.last, nodes)
     refused = {refusals.NOT_ON_NODE: Selection(b"", asked.unknown)} if asked.unknown else {}
     for why, lost in sieve.lost.items():
         unknown = asked.unknown if why is refusals.NOT_ON_NODE else []
         refused[why] = Selection(lanes.flags_of(lost, len(index)), unknown)
-    return Verdict(Chosen(index, lanes.flags_of(sieve.left, len(index))), refused, sieve.left & ~sieve.roomy)
+    return Verdict(Chosen(index, lanes.flags_of(sieve.left, len(index))), refused, sieve.last)
 
 
 def narrowed(verdict: Verdict, start: int) -> Verdict:
@@ -116,10 +116,10 @@ class _Sieve:
 
     def _keep(self, good: int, refusal: Refusal) -> None:
         """Refuse those that are left and not in ``good``."""
-        lost = self.left & ~good
-        if lost:
-            self.lost[refusal] = self.lost.get(refusal, 0) | lost
-            self.left ^= lost
+        kept = self.left & good
+        if kept != self.left:
+            self.lost[refusal] = self.lost.get(refusal, 0) | self.left ^ kept
+            self.left = kept
 
     def _need(self, need: Need) -> None:
         stock = self._snapshot.stocks.get(need.config) or Stock(self._snapshot.index)
@@ -140,9 +140,17 @@ class _Sieve:
             self._static(stock, address, claims)
 
     def _room(self, total: int, taken: int, count: int, refusal: Refusal) -> None:
-        """Refuse the nodes that have less than ``count`` left of what each has for itself."""
-        self._keep(lanes.at_least(total, taken + count * self._ones, self._count), refusal)
-        self.roomy &= lanes.at_least(total, taken + 2 * count * self._ones, self._count)
+        """Refuse the nodes that have less than ``count`` left of what each has for itself. Mostly all have room for
+        two, and so for one."""
+        two = lanes.at_least(total, taken + 2 * count * self._ones, self._count)
+        self.roomy &= two
+        if self.left & two != self.left:
+            self._keep(lanes.at_least(total, taken + count * self._ones, self._count), refusal)
+
+    @property
+    def last(self) -> int:
+        """Those that are left and could not take two."""
+        return self.left ^ self.left & self.roomy
 
     def _addresses(self, family: Family, version: int, count: int, claims: Claims) -> int:
         """The nodes that can still give ``count`` addresses, however the claims turn out."""

@@ -20,6 +20,8 @@ _BYTES = 4
 _TOP = 8 * _BYTES - 1
 _REMEMBERED = 1024
 """Changes of a number that can be asked for later."""
+_JOINED = 16
+"""So many lists of nodes are kept as JSON; each may be some hundred kilobytes."""
 LARGEST = 1 << 30
 """What is more is taken for this much: sums of two stay below the topmost bit."""
 
@@ -35,6 +37,7 @@ class Index:
         self._unused: list[int] = []
         self._live = bytearray()
         """All nodes as flags."""
+        self._joined: dict[tuple[bytes, bytes], bytes] = {}
         self.generation = 0
         """Another number after each change."""
 
@@ -45,7 +48,7 @@ class Index:
         """Give ``node`` a lane."""
         if node in self._lanes:
             return
-        self.generation += 1
+        self._change()
         if self._unused:
             lane = self._unused.pop()
         else:
@@ -63,10 +66,14 @@ class Index:
         never too little."""
         lane = self._lanes.pop(node, None)
         if lane is not None:
-            self.generation += 1
+            self._change()
             self._names[lane] = ""
             self._live[lane] = 0
             self._unused.append(lane)
+
+    def _change(self) -> None:
+        self.generation += 1
+        self._joined.clear()
 
     def lane(self, node: str) -> int | None:
         """The lane of ``node``; None: it has none."""
@@ -91,9 +98,15 @@ class Index:
         """The nodes of ``flags``, in the order of their lanes; ``""`` for one that is gone."""
         return list(compress(self._names, flags))
 
-    def quoted(self, flags: bytes) -> Iterator[bytes]:
-        """The same as JSON."""
-        return compress(self._quoted, flags)
+    def joined(self, flags: bytes, separator: bytes) -> bytes:
+        """The same as JSON. Many Pods in turn are told the same nodes."""
+        key = (flags, separator)
+        found = self._joined.get(key)
+        if found is None:
+            if len(self._joined) >= _JOINED:
+                self._joined.clear()
+            found = self._joined[key] = separator.join(compress(self._quoted, flags))
+        return found
 
     def by_name(self, packed: int) -> dict[str, int]:
         """Names and numbers of the nodes whose number is not zero."""
@@ -198,10 +211,14 @@ def ones(count: int) -> int:
     return ((1 << (8 * _BYTES * count)) - 1) // ((1 << (8 * _BYTES)) - 1)
 
 
+@lru_cache(maxsize=8)
+def _tops(count: int) -> int:
+    return ones(count) << _TOP
+
+
 def at_least(left: int, right: int, count: int) -> int:
     """The mask of those of ``count`` lanes in which ``left`` is not less than ``right``."""
-    every = ones(count)
-    return (((left | every << _TOP) - right) >> _TOP) & every
+    return (((left | _tops(count)) - right) >> _TOP) & ones(count)
 
 
 @lru_cache(maxsize=128)

@@ -6,7 +6,7 @@ null: what cannot be answered becomes a BadRequestError, never a crash. Called b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -148,6 +148,24 @@ class PreemptionResult(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 T = TypeVar("T", Args, PreemptionArgs)
+_LAST_KEY, _LAST_END = b'"NodeNames":', b"]}"
+
+
+def arguments(body: bytes) -> Args:
+    """``body`` as ExtenderArgs. Raises BadRequestError.
+
+    kube-scheduler puts the names last, and thousands of them are nearly all of a request. They are cut off and read
+    by ``named_nodes`` alone: a decoder that only steps over them takes half as long as one that reads them.
+    """
+    start = body.find(_LAST_KEY + b"[")
+    if start < 0 or body.find(b"]", start) != len(body) - len(_LAST_END) or not body.endswith(_LAST_END):
+        return decode(body, Args)
+    listed = start + len(_LAST_KEY)
+    try:
+        rest = decode(body[:listed] + b"null}", Args)
+    except BadRequestError:  # the key stands deeper in the request, or the request is broken
+        return decode(body, Args)
+    return msgspec.structs.replace(rest, node_names=msgspec.Raw(body[listed:-1]))
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -207,22 +225,31 @@ def fitting_nodes(args: Args, fitting: Collection[str]) -> bytes:
     return msgspec.json.encode(NodeList([raw for name, raw in items if name in kept]))
 
 
-def failures(refused: Iterable[tuple[str, Iterable[bytes]]]) -> bytes:
-    """FailedNodesMap as JSON: sentences, each with at least one node, which are JSON already."""
+Join = Callable[[bytes], bytes]
+"""Some nodes, at least one, as JSON strings: joins them by what is given."""
+
+
+def listed(nodes: Join) -> bytes:
+    """NodeNames as JSON."""
+    return b"[" + nodes(b",") + b"]"
+
+
+def failures(refused: Iterable[tuple[str, Join]]) -> bytes:
+    """FailedNodesMap as JSON: sentences, each with its nodes."""
     return b"{" + b",".join(_mapped(b":" + msgspec.json.encode(text), nodes) for text, nodes in refused) + b"}"
 
 
-def _mapped(tail: bytes, nodes: Iterable[bytes]) -> bytes:
-    return (tail + b",").join(nodes) + tail
+def _mapped(tail: bytes, nodes: Join) -> bytes:
+    return nodes(tail + b",") + tail
 
 
-def priorities(scored: Iterable[tuple[int, Iterable[bytes]]]) -> bytes:
-    """HostPriorityList as JSON: scores, 0 to 10, each with the nodes that have it, which are JSON already."""
+def priorities(scored: Iterable[tuple[int, Join]]) -> bytes:
+    """HostPriorityList as JSON: scores, 0 to 10, each with the nodes that have it."""
     return b"[" + b",".join(_scored(b',"Score":%d}' % score, nodes) for score, nodes in scored) + b"]"
 
 
-def _scored(tail: bytes, nodes: Iterable[bytes]) -> bytes:
-    return b'{"Host":' + (tail + b',{"Host":').join(nodes) + tail
+def _scored(tail: bytes, nodes: Join) -> bytes:
+    return b'{"Host":' + nodes(tail + b',{"Host":') + tail
 
 
 def encode(answer: FilterResult | PreemptionResult) -> bytes:

@@ -74,11 +74,11 @@ def measure(situation: Situation, nodes: int, calls: int = CALLS) -> list[Timing
         pod = f"pod-{number}"
         request = body(pod)
         with _timed(filtered):
-            answer = wire.encode(cluster.extender.filter(wire.decode(request, wire.Args)))
+            answer = wire.encode(cluster.extender.filter(wire.arguments(request)))
         fitting = json.loads(answer)["NodeNames"]
         request = _body(fitting)(pod)
         with _timed(scored):
-            cluster.extender.prioritize(wire.decode(request, wire.Args))
+            cluster.extender.prioritize(wire.arguments(request))
         flying.append((pod, fitting))
         if len(flying) > IN_FLIGHT:
             _bind(cluster, *flying.pop(0))

@@ -65,8 +65,8 @@ def extender() -> Extender:
 def answers(extender: Extender, body: bytes) -> list[bytes]:
     """Of all verbs; an error counts as one when it is a sentence."""
     verbs: list[Callable[[], bytes]] = [
-        lambda: wire.encode(extender.filter(wire.decode(body, wire.Args))),
-        lambda: extender.prioritize(wire.decode(body, wire.Args)),
+        lambda: wire.encode(extender.filter(wire.arguments(body))),
+        lambda: extender.prioritize(wire.arguments(body)),
         lambda: wire.encode(extender.preempt(wire.decode(body, wire.PreemptionArgs))),
     ]
     return [_answer(verb) for verb in verbs]
@@ -93,8 +93,36 @@ def test_every_node_is_either_taken_or_refused_and_none_is_invented(
 ) -> None:
     meta = {"name": "p", "namespace": NAMESPACE, "uid": "p", "annotations": {names.NETWORKS_ANNOTATION: text}}
     body = json.dumps({"Pod": {"metadata": meta}, "NodeNames": asked}).encode()
-    answer = json.loads(wire.encode(extender.filter(wire.decode(body, wire.Args))))
+    answer = json.loads(wire.encode(extender.filter(wire.arguments(body))))
     assert answer["Error"] == ""
     refused = {*answer["FailedNodes"], *answer["FailedAndUnresolvableNodes"]}
     assert set(answer["NodeNames"]) | refused == set(asked)
     assert not set(answer["NodeNames"]) & refused
+
+
+KEYS = st.sampled_from(["Pod", "Nodes", "NodeNames", "x"])
+NESTED = st.recursive(
+    st.none() | st.just([]) | st.lists(NAMES, max_size=3) | st.lists(st.integers(), max_size=2) | st.text(max_size=3),
+    lambda inner: st.dictionaries(KEYS, inner, max_size=3) | st.lists(inner, max_size=3),
+)
+TAILS = st.sampled_from(["", "", "", "}", "]}", '"NodeNames":["a"]}', "\n"])
+
+
+def read(reader: Callable[[bytes], wire.Args], body: bytes) -> object:
+    """What a request asks, or None when it cannot be read."""
+    try:
+        args = reader(body)
+        return args.pod, args.nodes, bytes(args.node_names), wire.named_nodes(args)
+    except wire.BadRequestError:
+        return None
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(KEYS, NESTED), max_size=4), TAILS, st.integers(0, 5))
+def test_names_that_stand_last_are_read_as_they_are_anywhere(
+    fields: list[tuple[str, object]], tail: str, less: int
+) -> None:
+    written = ",".join(f'"{key}":{json.dumps(value, separators=(",", ":"))}' for key, value in fields)
+    body = (f"{{{written}}}" + tail).encode()
+    body = body[: len(body) - less]
+    assert read(wire.arguments, body) == read(lambda text: wire.decode(text, wire.Args), body)
