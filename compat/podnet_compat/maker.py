@@ -84,7 +84,12 @@ class Maker:
             return await self._new(nad, native)
 
     async def _new(self, nad: Nad, native: nads.Native) -> str:
-        """Make the objects, unless another NAD's addresses would be given twice."""
+        """Make the objects, unless another NAD's addresses would be given twice: what is in use of them is told to all
+        that share them first, as it changes what they are."""
+        if self._reserved and await self._reserved.keeps_apart(nad, native):
+            raise BusyError(
+                f"cannot translate {nad.subject} at once: addresses of it are in use, which it is told first"
+            )
         odd = self._odd(nad, native)
         if odd:
             await self._by_plugins(nad, odd)
@@ -96,10 +101,6 @@ class Maker:
 
     async def _made(self, nad: Nad, native: nads.Native) -> str:
         """What is in use of the addresses is held before a node could give them."""
-        if self._reserved and await self._reserved.keeps_apart(nad, native):
-            raise BusyError(
-                f"cannot translate {nad.subject} at once: addresses of it are in use, which it is told first"
-            )
         config = await self._config(nad, native)
         if self._reserved:
             await self._reserved.hold(nad, native, config)

@@ -22,7 +22,7 @@ from podnet_api.errors import InvalidError
 from podnet_api.faults import Fault, FaultType
 from podnet_api.meta import ObjectMeta, ParametersRef
 
-from podnet_compat import chained, datapath, elsewhere, ipam, jsontext, names, plugins, ranges
+from podnet_compat import chained, datapath, elsewhere, ipam, jsontext, names, plugins, pooled, ranges
 from podnet_compat.legacy import Nad, NadSpec
 from podnet_compat.reader import Notes, Reader
 
@@ -30,7 +30,8 @@ PATH = "spec.config"
 _LEAST_MTU6 = 1280
 _LABEL_KEY = re.compile(r"([a-z0-9][-a-z0-9.]{0,251}[a-z0-9]/|[a-z0-9]/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_READ = (names.ATTACH_WITH, names.NODE_SELECTOR, names.RESOURCE_NAME, names.STICKY, *elsewhere.ANNOTATIONS)
+_OWN = (names.ATTACH_WITH, names.STICKY, names.IN_USE)
+_READ = (*_OWN, names.NODE_SELECTOR, names.RESOURCE_NAME, *elsewhere.ANNOTATIONS)
 """Annotations of a NAD that are read here."""
 
 
@@ -209,7 +210,7 @@ def _spec(nad: Nad, plugin: Reader, notes: Notes) -> tuple[kni.NetworkConfigSpec
         bridge=datapath.without_pool(plugin, path.spec.bridge) if addressing.pool is None else path.spec.bridge,
         sriov=_of_resource(nad, path.spec.sriov, notes),
         mtu=plugin.integer("mtu", 68, 65535) or None,
-        ipam=_sticky(nad, addressing.pool, notes),
+        ipam=pooled.pool(nad.metadata.annotations, addressing.pool, notes),
         routes=list(addressing.routes),
         dns=reported or addressing.dns,
         node_selector=_node_selector(nad, notes),
@@ -228,20 +229,6 @@ def _of_resource(nad: Nad, sriov: kni.Sriov | None, notes: Notes) -> kni.Sriov |
         message = "is absent: which virtual function is meant only a plugin could know"
         notes.unsupported(f"metadata.annotations[{names.RESOURCE_NAME}]", message=message)
     return structs.replace(sriov, resource=resource)
-
-
-def _sticky(nad: Nad, pool: kni.Ipam | None, notes: Notes) -> kni.Ipam | None:
-    """Members of StatefulSets keep their addresses where the NAD's annotation says so."""
-    text = nad.metadata.annotations.get(names.STICKY, "")
-    if text not in {"", "true", "false"}:
-        notes.fault(f"metadata.annotations[{names.STICKY}]", "must be true or false", text)
-    if text != "true" or pool is None:
-        return pool
-    if pool.scope != "cluster" or pool.dhcp is not None:
-        message = "has no effect: only addresses that are counted once in the cluster are kept for a Pod"
-        notes.warn(f"metadata.annotations[{names.STICKY}]", message)
-        return pool
-    return structs.replace(pool, sticky=True)
 
 
 def _common(plugin: Reader) -> frozenset[str]:

@@ -52,6 +52,9 @@ be native is. Without it the flag ``--attach-with`` counts."""
 PLUGINS, NATIVE = "plugins", "native"
 STICKY = f"{names.GROUP}/sticky"
 """On a NAD: ``true``: members of StatefulSets keep the addresses that they get from it."""
+IN_USE = f"{names.GROUP}/in-use"
+"""On a NAD whose addresses each node gives by itself: those of Pods that podnet did not attach, as subnets with commas
+between. They are not given."""
 
 _NAME_LIMIT = 253
 _HASH = 10

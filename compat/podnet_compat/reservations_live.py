@@ -1,8 +1,11 @@
-"""Addresses that whereabouts has given are kept out of our pools, as long as the Pods that have them are there.
+"""Addresses that others have given are kept out of our pools, as long as the Pods that have them are there.
 
+whereabouts says in objects of its own what it has given; what host-local has given stands on the Pods (``attached``).
 ``maker`` asks before it makes the objects of a NAD: a pool of which something is in use becomes sticky (each address is
-kept by itself), and the addresses are held before the PodNetwork is there, so before a node could give one. ``run``
-follows: what whereabouts gives later is held as well, what is free again is let go.
+kept by itself), and the addresses are held before the PodNetwork is there, so before a node could give one. Where each
+node gives the whole range by itself no block holds anything: there the NAD is told to exclude them (``in-use``), until
+they are free and no Pod uses the network. ``run`` follows: what whereabouts gives later is held as well, what is free
+again is let go.
 
 This looks one way. whereabouts does not know what podnet gives; where both go on giving out of one range, the NAD has
 to be attached by the plugins (annotation ``attach-with``), so that whereabouts gives all of it. What comes too late,
@@ -18,12 +21,14 @@ from collections.abc import Iterable
 
 from podnet_api import core, kni, pools
 from podnet_api import names as api_names
-from podnet_api.errors import AlreadyExistsError, InvalidError, KubeError
+from podnet_api.errors import AlreadyExistsError, InvalidError, KubeError, NotFoundError
 from podnet_api.kube import Cache
 
-from podnet_compat import ipam, names, reservations, settle
+from podnet_compat import attached, ipam, names, pooled, reservations, settle, usage
 from podnet_compat import nad as nads
+from podnet_compat.attached_live import Attached
 from podnet_compat.legacy import Nad
+from podnet_compat.reader import Notes
 from podnet_compat.reservations import Reservation
 from podnet_compat.store import Store
 
@@ -60,34 +65,44 @@ class Live:
         self._listing = asyncio.Lock()
         self._listed: dict[str, core.Pod] = {}
         self._stale = 0.0
+        self._attached = Attached(store)
         self._told: set[tuple[tuple[str, str], str]] = set()
         for cache in (self._ippools, self._overlapping):
             cache.listen(lambda _old, _new: self._changed.set())
 
     async def run(self) -> None:
         """Follow until cancelled. A cluster without whereabouts is asked again from time to time."""
-        while not await self._served():
-            self._known.set()
-            await asyncio.sleep(RETRY)
         async with asyncio.TaskGroup() as group:
-            caches = (self._ippools, self._overlapping, self._slices, self._blocks)
+            group.create_task(self._blocks.run(), name="held blocks")
+            await self._blocks.synced.wait()
+            group.create_task(self._follow(), name="reservations")
+            while not await self._served():
+                self._known.set()
+                await asyncio.sleep(RETRY)
+            caches = (self._ippools, self._overlapping, self._slices)
             for cache in caches:
                 group.create_task(cache.run(), name="whereabouts")
             for cache in caches:
                 await cache.synced.wait()
             self._known.set()
-            group.create_task(self._follow(), name="reservations")
 
     async def _served(self) -> bool:
         """Whether the API server knows all kinds of whereabouts; an older one lacks some."""
-        try:
-            body = await self._store.client.request("GET", f"/apis/{reservations.GROUP}/v1alpha1")
-        except KubeError:
-            return False
+        while True:
+            try:
+                body = await self._store.client.request("GET", f"/apis/{reservations.GROUP}/v1alpha1")
+            except NotFoundError:
+                return False
+            except KubeError as error:
+                log.warning("%s; again in %.0f s", error, PAUSE)
+                await asyncio.sleep(PAUSE)
+            else:
+                break
         kinds = (reservations.IPPool, reservations.OverlappingRangeIPReservation, reservations.NodeSlicePool)
         return all(f'"{kind.resource.plural}"'.encode() in body for kind in kinds)
 
     async def _follow(self) -> None:
+        await self._known.wait()
         while True:
             try:
                 await self.settle()
@@ -98,40 +113,58 @@ class Live:
             await asyncio.sleep(PAUSE)
             self._changed.clear()
 
-    def of(self, native: nads.Native) -> list[Reservation]:
-        """What is reserved of the addresses that ``native`` would give."""
+    def of(self, nad: Nad, native: nads.Native) -> list[Reservation]:
+        """What others have given of the addresses that ``nad``, which is ``native``, would give."""
         pool = native.pool
-        if pool is None or native.addressing.type != ipam.WHEREABOUTS:
+        if pool is None:
             return []
-        found = reservations.of(native.addressing.network, self._ippools, self._overlapping, self._slices)
-        return reservations.within(pool, found)
+        found = {one.address: one for one in self._attached.of(nad)}
+        if native.addressing.type == ipam.WHEREABOUTS:
+            network = native.addressing.network
+            listed = reservations.of(network, self._ippools, self._overlapping, self._slices)
+            found |= {one.address: one for one in listed}
+        return reservations.within(pool, found.values())
 
     async def keeps_apart(self, nad: Nad, native: nads.Native) -> bool:
-        """Whether addresses of ``native`` are in use and have to be kept one by one, which ``nad`` has been told now.
+        """Whether addresses of ``native`` are in use and have to be kept apart, which ``nad`` and those of its store
+        have been told now.
 
         Raises KubeError.
         """
         await _either(self._known, _ATTEND)
         if not self._known.is_set():
             raise KubeError(f"cannot translate {nad.subject} yet: what whereabouts has given is not known")
-        if names.STICKY in nad.metadata.annotations or not self.of(native):
+        if native.pool is None:
             return False
-        await self._store.annotate(nad, names.STICKY, "true")
-        log.info("addresses of %s are in use: its pool keeps each by itself", nad.subject)
-        return True
+        await self._attached.look()
+        found = self.of(nad, native)
+        late = [one for one in self._together(nad) if not _knows(one, native.pool, found)] if found else []
+        for one in late:
+            key, value = (names.IN_USE, _said(found)) if native.pool.per_node else (names.STICKY, "true")
+            await self._store.annotate(one, key, value)
+            log.info("addresses of %s are in use: they are kept apart (%s: %s)", one.subject, key, value)
+        return bool(late)
+
+    def _together(self, nad: Nad) -> list[Nad]:
+        """``nad``, and those of its store that have nothing yet: told apart they would no longer be equal."""
+        mates = [self._store.nads.get(name, space) for space, name in self._store.stores.mates(nad)]
+        made = self._store.networks
+        return [nad, *(one for one in mates if one is not None and made.get(names.network(*one.key)) is None)]
 
     async def hold(self, nad: Nad, native: nads.Native, config: str) -> None:
         """Hold what is reserved of ``native``, whose NetworkConfig is ``config``. Raises KubeError."""
-        found = self.of(native)
-        if found:
+        found = self.of(nad, native)
+        if found and native.pool is not None and not native.pool.per_node:
             await self._hold(nad, native, config, found, await self._pods())
 
     async def settle(self) -> None:
         """Hold what is reserved, let go what is not any more. Raises KubeError."""
-        if not any(pool.spec.allocations for pool in self._ippools) and not len(self._blocks):
+        given = any(pool.spec.allocations for pool in self._ippools) or len(self._blocks)
+        if not given and not any(nad.metadata.annotations.get(names.IN_USE) for nad in self._store.nads):
             return
         self._stale = 0.0  # a Pod that was given an address since the last list would seem to be gone
         pods, wanted = await self._pods(), set[str]()
+        self._attached.learn(attached.of(pods.values()))
         for number, nad in enumerate(list(self._store.nads)):
             if number % _AT_A_TIME == 0:
                 await asyncio.sleep(0)
@@ -148,8 +181,20 @@ class Live:
             return set()
         network = self._store.networks.get(native.network.metadata.name)
         config = kni.config_name(network) if network is not None else ""
-        found = [one for one in self.of(native) if reservations.alive(one, pods)] if config else []
+        found = [one for one in self.of(nad, native) if reservations.alive(one, pods)] if config else []
+        if native.pool is not None and native.pool.per_node:
+            await self._let_go(nad, found, pods)
+            return set()
         return await self._hold(nad, native, config, found, pods) if found else set()
+
+    async def _let_go(self, nad: Nad, found: list[Reservation], pods: dict[str, core.Pod]) -> None:
+        """What a NAD was told to exclude is given again when it is free, which makes its objects anew: so only once no
+        Pod uses them."""
+        if found or not nad.metadata.annotations.get(names.IN_USE):
+            return
+        used = usage.of(pods.values(), self._store.attachments).networks
+        if not any(one.metadata.name in used for one in self._store.networks_of(names.source(*nad.key))):
+            await self._store.annotate(nad, names.IN_USE, None)
 
     async def _hold(
         self, nad: Nad, native: nads.Native, config: str, found: list[Reservation], pods: dict[str, core.Pod]
@@ -193,6 +238,18 @@ class Live:
                 found, _ = await self._store.client.list_all(core.Pod)
                 self._listed, self._stale = _by_name(found), now + FRESH
             return self._listed
+
+
+def _knows(nad: Nad, pool: pools.Pool, found: Iterable[Reservation]) -> bool:
+    """Whether ``nad`` says already what keeps ``found`` apart."""
+    if not pool.per_node:
+        return names.STICKY in nad.metadata.annotations
+    told = pooled.in_use(nad.metadata.annotations.get(names.IN_USE, ""), Notes())
+    return all(any(one.address in net for net in told) for one in found)
+
+
+def _said(found: Iterable[Reservation]) -> str:
+    return attached.text(one.address for one in found)
 
 
 def _is_ours(block: kni.IPBlock) -> bool:

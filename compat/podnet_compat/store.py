@@ -117,8 +117,9 @@ class Store:
         body = await self.client.request("PUT", path, body=msgspec.json.encode(manifest(item)))
         self.configs.learn(msgspec.json.decode(body, type=kni.NetworkConfig))
 
-    async def annotate(self, nad: Nad, key: str, value: str) -> None:
-        """Write an annotation of ours on ``nad``, unless it is gone or has changed: then it is looked at again."""
+    async def annotate(self, nad: Nad, key: str, value: str | None) -> None:
+        """Write an annotation of ours on ``nad`` (None: take it away), unless that is gone or has changed: then it is
+        looked at again."""
         meta = nad.metadata
         patch = {"metadata": {"resourceVersion": meta.resource_version, "annotations": {key: value}}}
         with contextlib.suppress(ConflictError, NotFoundError):

@@ -38,6 +38,10 @@ class FakeApi(Client):
         item = {**self.objects.get(path, {}), **changes}
         return self._write(path, item, "MODIFIED" if path in self.objects else "ADDED")
 
+    def serve(self, version: str, *plurals: str) -> None:
+        """Have the kinds ``plurals`` of group and version ``version`` installed."""
+        self.put(f"/apis/{version}", metadata={}, resources=[{"name": plural} for plural in plurals])
+
     def drop(self, path: str) -> None:
         """Delete an object as somebody else does."""
         item = self.objects.pop(path)
@@ -81,6 +85,9 @@ class FakeApi(Client):
         if path in self.objects:
             return self.objects[path]
         plural = path.rpartition("/")[2]
+        if plural in {one["name"] for item in self.objects.values() for one in item.get("resources", [])}:
+            items = [item for key, item in self.objects.items() if key.split("/")[-2] == plural]
+            return {"metadata": {"resourceVersion": "1"}, "items": items}
         if "." in plural or plural.startswith("v1") or plural in {
             "network-attachment-definitions", "podnetworks", "networkconfigs", "podnetworkattachments",
             "attachmentconfigs", "pods", "ippools", "overlappingrangeipreservations", "nodeslicepools",
@@ -114,7 +121,8 @@ class FakeApi(Client):
             != item["metadata"]["resourceVersion"]
         ):
             raise ConflictError(f"cannot PATCH {path}: 409", 409)
-        item["metadata"].setdefault("annotations", {}).update(body["metadata"]["annotations"])
+        given = item["metadata"].get("annotations", {}) | body["metadata"]["annotations"]
+        item["metadata"]["annotations"] = {key: text for key, text in given.items() if text is not None}
         return self._write(path, item, "MODIFIED")
 
     def _delete(self, path: str, body: Object) -> Object:
