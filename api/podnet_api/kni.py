@@ -395,6 +395,9 @@ class Dns(Model, frozen=True, kw_only=True):
     """Search list."""
     options: Annotated[list[Annotated[str, Meta(max_length=253)]], Meta(max_length=32)] = []
     """Options of the resolver, e.g. "ndots:2"."""
+    resolv_conf: bool = True
+    """Whether resolv.conf has them where the default route leads over the network. False: they are told in the status
+    alone, also those that CNI plugins name; networks made from NetworkAttachmentDefinitions are so."""
 
 
 class NodeRequirement(Model, frozen=True, kw_only=True):

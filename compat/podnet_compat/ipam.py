@@ -64,7 +64,7 @@ def translate(reader: Reader, *, leaves_node: bool, gateway: bool) -> Addressing
 
 
 def dns(reader: Reader) -> kni.Dns | None:
-    """``dns`` of a CNI result: reported, and in the resolv.conf of Pods whose default route leads over the network."""
+    """``dns`` of a CNI result: reported, and in no resolv.conf, which the kubelet writes without asking plugins."""
     servers = []
     for i, text in enumerate(reader.strings("nameservers")):
         try:
@@ -74,7 +74,7 @@ def dns(reader: Reader) -> kni.Dns | None:
     search, options = reader.strings("search"), reader.strings("options")
     reader.ignore("domain", why="it is the obsolete form of search (resolv.conf(5))")
     reader.finish(refuse=True)
-    found = kni.Dns(nameservers=servers, search=search, options=options)
+    found = kni.Dns(nameservers=servers, search=search, options=options, resolv_conf=False)
     return found if servers or search or options else None
 
 

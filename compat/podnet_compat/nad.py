@@ -135,7 +135,8 @@ def _by_plugins(nad: Nad, chain: plugins.Chain, why: list[str], notes: Notes | N
         raise InvalidError(nad.subject, notes.faults)
     made = kni.Cni(config=chain.config, resource=_devices(nad, chain, notes))
     warnings = [*why, *notes.warnings]
-    spec = kni.NetworkConfigSpec(cni=made, node_selector=selector, anti_spoof=False)
+    told = kni.Dns(resolv_conf=False)
+    spec = kni.NetworkConfigSpec(cni=made, node_selector=selector, anti_spoof=False, dns=told)
     name = names.network(*nad.key)
     config = kni.NetworkConfig(metadata=_meta(nad, name, warnings), spec=spec)
     return Native(network(nad, name, name), config, ipam.Addressing(), chain.capabilities, tuple(warnings), chain.types)

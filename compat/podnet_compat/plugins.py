@@ -26,6 +26,8 @@ WITHOUT_DEVICES = frozenset(
     )
 )
 """Plugins that have no use for a device: a resource beside them is a mark, or the containers' own affair."""
+CHAINED = frozenset(("vrf", "tuning", "cnv-tuning", "bandwidth", "portmap", "sbr", "firewall"))
+"""Plugins that change the interface of an earlier one, and fail where there is none (bandwidth 1.9.1 by a panic)."""
 LIMIT = 65536
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 
@@ -49,6 +51,8 @@ def of_config(nad: Nad, text: str, value: dict[str, Any], path: str, notes: Note
     reader = Reader(value, path, notes)
     plugins = reader.children("plugins") if reader.has("plugins") else [reader]
     types = tuple(_type(plugin) for plugin in plugins)
+    if types[:1] and types[0] in CHAINED:
+        notes.fault(plugins[0].at("type"), "must stand behind another plugin, whose interface it changes", types[0])
     declared = [key for plugin in plugins for key in _capabilities(plugin)]
     _check_version(reader)
     _check_list(reader)

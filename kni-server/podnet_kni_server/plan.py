@@ -62,6 +62,7 @@ def interface(
         nameservers=dns.nameservers,
         search=dns.search,
         dns_options=dns.options,
+        resolv_conf=dns.resolv_conf,
     )
 
 

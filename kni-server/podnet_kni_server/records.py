@@ -104,6 +104,8 @@ class InterfaceRecord(Model, frozen=True, kw_only=True):
     nameservers: list[str] = []
     search: list[str] = []
     dns_options: list[str] = []
+    resolv_conf: bool = True
+    """Whether these are for the Pod's resolv.conf, and not for its status alone."""
 
 
 class Record(Model, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ class Dns:
 
 def wanted(record: Record) -> Dns:
     """What the networks that the Pod's default route leads over say, in the order of its list."""
-    leading = [interface for interface in record.interfaces if _leads(interface)]
+    leading = [interface for interface in record.interfaces if interface.resolv_conf and _leads(interface)]
     return Dns(
         _once(server for interface in leading for server in interface.nameservers),
         _once(word for interface in leading for word in interface.search),

@@ -77,7 +77,7 @@ def spec(config: Any) -> dict[str, Any]:
          {"bridge": {"name": "br1", "hairpin": True, "vlan": 5, "portIsolation": True}, "mtu": 9000}),
         (bridge({}, mtu=0, vlan=0, promiscMode=False, forceAddress=False, vlanTrunk=[]), {"bridge": {"name": "br1"}}),
         (bridge({}, dns={"nameservers": ["10.0.0.10"], "search": ["a.b"]}),
-         {"bridge": {"name": "br1"}, "dns": {"nameservers": ["10.0.0.10"], "search": ["a.b"]}}),
+         {"bridge": {"name": "br1"}, "dns": {"nameservers": ["10.0.0.10"], "search": ["a.b"], "resolvConf": False}}),
         ({"name": "list", "plugins": [bridge()]}, {"bridge": {"name": "br1"}, "ipam": NODE_POOL}),
         ({"TYPE": "bridge", "Bridge": "br1", "MTU": 1400}, {"bridge": {"name": "br1"}, "mtu": 1400}),
         (macvlan(), {"macvlan": {"mode": "bridge"}, "uplink": {"interface": "eth1"}, "ipam": CLUSTER_POOL}),
@@ -295,7 +295,9 @@ def test_more_than_the_native_type_holds_goes_to_the_plugins() -> None:
 )
 def test_plugins_read_what_was_written_under_the_name_that_it_has(text: str | None, sent: str) -> None:
     made = native(text)
-    assert made.config.spec == kni.NetworkConfigSpec(cni=kni.Cni(config=sent), anti_spoof=False)
+    assert made.config.spec == kni.NetworkConfigSpec(
+        cni=kni.Cni(config=sent), anti_spoof=False, dns=kni.Dns(resolv_conf=False)
+    )
 
 
 @pytest.mark.parametrize(

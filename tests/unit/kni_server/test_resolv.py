@@ -129,6 +129,15 @@ async def test_otherwise_it_stays_the_kubelets(node: Node, entry: object, spec: 
     assert not node.own.exists()
 
 
+async def test_name_servers_that_are_to_be_told_alone(node: Node) -> None:
+    """Those of networks made from NADs: the kubelet writes resolv.conf without asking plugins."""
+    node.add(**DNS, resolvConf=False)
+    assert await node.create(LEADS) == []
+    assert not node.own.exists()
+    [interface] = node.world.core.records()[0].interfaces
+    assert (interface.default_versions, interface.nameservers) == ([4], ["192.0.2.1"])
+
+
 async def test_a_file_of_the_users_stays(node: Node) -> None:
     node.add()
     assert await node.create(LEADS, source="/var/lib/kubelet/pods/u/volume-subpaths/resolv.conf") == []
