@@ -20,7 +20,7 @@ kni.multinetwork.x-k8s.io     ipblocks                        get list watch cre
 admissionregistration.k8s.io  mutating- and validatingwebhookconfigurations  list watch; patch of
                               compat.multinetwork.x-k8s.io
 (core), own namespace         secrets                         create; get patch of podnet-compat-certs
-(--systems)                   the kinds of each system        get list
+(--systems)                   the kinds of each system        get list watch; ConfigMaps get, by name
 nonResourceURLs               /apis/k8s.cni.cncf.io/v1        get (system:discovery has it)
 """
 
@@ -38,6 +38,9 @@ from podnet_api import admission, program
 from podnet_api.kube import Client, Credentials
 
 from podnet_compat import annotation, cli, collector, names, reservations_live, systems
+from podnet_compat.foreign.following import Following
+from podnet_compat.foreign.reading import Reading
+from podnet_compat.foreign.watching import Watched
 from podnet_compat.foreign.webhook import Foreign, chosen
 from podnet_compat.maker import Maker
 from podnet_compat.migrate import command
@@ -109,9 +112,11 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--systems",
-        default="",
-        help="other systems whose Pods are translated as they are made, e.g. danm,genie,knitter; the webhook must be "
-        "asked about them, too: component compat-systems of the manifests",
+        action="append",
+        default=[],
+        help="other systems whose Pods are translated as they are made, e.g. danm,genie,knitter, and whose networks "
+        "are followed; may be repeated. The webhook must be asked about them, too: components compat-systems and "
+        "compat-systems-npwg of the manifests",
     )
     parser.add_argument("--set", action="append", default=[], metavar=systems.SETTING, help=systems.SETTING_HELP)
     return parser
@@ -147,14 +152,21 @@ async def _work(client: Client, options: argparse.Namespace) -> None:
         "/take-pods": webhook.take_pod,
         "/validate-nads": webhook.validate_nad,
     }
-    if foreign := chosen(options.systems, systems.SYSTEMS):
-        admitted = Foreign(store, foreign, systems.settings(options.set))
+    foreign, settings = chosen(",".join(options.systems), systems.SYSTEMS), systems.settings(options.set)
+    watched = Watched(client, [kind for system in foreign for kind in system.kinds])
+    reading = Reading(store, foreign, watched)
+    if foreign:
+        admitted = Foreign(store, foreign, settings, reading)
         handlers |= {"/mutate-foreign-pods": admitted.mutate_pod, "/genie-status": admitted.genie_status}
+    following = Following(store, foreign, settings, reading, watched)
     mirror = Mirror(store, maker)
     async with asyncio.TaskGroup() as group:
         group.create_task(store.run())
         group.create_task(mirror.run())
         group.create_task(reserved.run())
+        if foreign:
+            group.create_task(watched.run())
+            group.create_task(following.run())
         group.create_task(collector.run(store))
         group.create_task(
             admission.serve(

@@ -132,14 +132,14 @@ class Webhook:
             await self._store.synced()
         for nad in made.nads:
             if self._store.networks.get(names.network(*nad.key)) is None:
-                await _patiently(functools.partial(self._maker.ensure, nad))
+                await patiently(functools.partial(self._maker.ensure, nad))
         for further in made.further:
-            await _patiently(functools.partial(self._maker.further, further.nad, further.name))
+            await patiently(functools.partial(self._maker.further, further.nad, further.name))
         for pair in made.attachments:
             await keeper.keep(self._store, pair)
 
 
-async def _patiently(make: Callable[[], Awaitable[object]]) -> None:
+async def patiently(make: Callable[[], Awaitable[object]]) -> None:
     """``make``, again and again for a while as long as it is only too early."""
     for _ in range(_TRIES):
         try:

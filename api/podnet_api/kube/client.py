@@ -151,15 +151,18 @@ class Client:
         except NotFoundError:
             return
 
-    async def event(self, about: Kind, type_: str, reason: str, message: str, component: str) -> None:
-        """Record an Event (``type_`` is Normal or Warning) about an object."""
+    async def event(
+        self, about: Kind, type_: str, reason: str, message: str, component: str, *, name: str = ""
+    ) -> None:
+        """Record an Event (``type_`` is Normal or Warning) about an object. With ``name``, one that replicas agree on,
+        once: raises AlreadyExistsError."""
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         meta, resource = about.metadata, about.resource
         namespace = meta.namespace or "default"
         body = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{meta.name}.{uuid.uuid4().hex[:16]}", "namespace": namespace},
+            "metadata": {"name": name or f"{meta.name}.{uuid.uuid4().hex[:16]}", "namespace": namespace},
             "involvedObject": {
                 "apiVersion": resource.api_version,
                 "kind": resource.kind,

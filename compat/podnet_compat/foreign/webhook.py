@@ -1,33 +1,30 @@
 """Admission of Pods with keys of other systems: they get their native list, or every reason why not.
 
 Asked before ``podnet_compat.webhook`` about the same Pod: a list that is there is left alone by both. What the list
-needs is made before the answer, as there. A foreign network is made native when the first Pod names it; an edit of it
-later is told, not followed.
+needs is made before the answer, as there, also where ``following`` did not come to it yet.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from msgspec import structs
-from podnet_api import kni, multinetwork, networks
+from podnet_api import kni, networks
 from podnet_api import names as api_names
 from podnet_api.admission import Allow, Deny, Request
-from podnet_api.errors import AlreadyExistsError, InvalidError, PodnetError
-from podnet_api.kube import Cache
+from podnet_api.errors import InvalidError, PodnetError
 
-from podnet_compat import keeper, legacy
+from podnet_compat import keeper, legacy, webhook
+from podnet_compat.foreign import making
 from podnet_compat.foreign.reading import Known, Reading
-from podnet_compat.maker import HeldError
-from podnet_compat.store import Store, made_from
+from podnet_compat.store import Store
 from podnet_compat.systems import base, translate
 from podnet_compat.systems.base import Made, Objects, Source
 from podnet_compat.systems.genie import pods, status
 from podnet_compat.systems.registry import System
 
-T = TypeVar("T", multinetwork.PodNetwork, kni.NetworkConfig)
 DEADLINE = 8.0
 """Seconds for one answer; kube-apiserver waits ten."""
 
@@ -35,11 +32,12 @@ DEADLINE = 8.0
 class Foreign:
     """The handler. ``settings``: what no object says (``Objects.settings``)."""
 
-    def __init__(self, store: Store, systems: Iterable[System], settings: Mapping[str, str]) -> None:
+    def __init__(self, store: Store, systems: Iterable[System], settings: Mapping[str, str], reading: Reading) -> None:
         self._store = store
         self._systems = tuple(systems)
         self._settings = settings
-        self._reading = Reading(store, self._systems)
+        self._reading = reading
+        self._making = making.Making(store)
 
     async def mutate_pod(self, request: Request) -> Allow | Deny:
         """The Pod with its native list, or every fault.
@@ -80,53 +78,30 @@ class Foreign:
         """What the list needs; warnings."""
         wanted = {n.pod_network_name for n in made.listed} | {p.attachment.spec.pod_network_name for p in made.pairs}
         wanted |= {kni.config_name(network) for network in made.networks}
-        whole = await self._reading.run(lambda objects: self._networks(known, objects, wanted), known)
-        said = list(whole.warnings)
+        parts = await self._reading.run(lambda objects: self._networks(known, objects, wanted), known)
+        said = [warning for part in parts for warning in part.warnings]
         if dry_run:
             return said
-        for config in (*whole.configs, *made.configs):
-            said += await self._ensure(self._store.configs, config)
-        for network in (*whole.networks, *made.networks):
-            said += await self._ensure(self._store.networks, network)
+        for part in (*parts, made):
+            try:
+                await webhook.patiently(functools.partial(self._making.ensure, part))
+            except making.InUseError as error:
+                said.append(str(error))
         for pair in made.pairs:
             await keeper.keep(self._store, pair)
         return said
 
-    def _networks(self, known: Known, objects: Objects, wanted: set[str]) -> Made:
+    def _networks(self, known: Known, objects: Objects, wanted: set[str]) -> list[Made]:
         """The native objects of those networks in ``wanted`` that foreign objects describe."""
         found = [self._network(origin, objects) for origin in known.read()]
-        return base.merge(*(one for one in found if wanted & {item.metadata.name for item in one.networks}))
+        return [one for one in found if wanted & {item.metadata.name for item in one.networks}]
 
     def _network(self, origin: Source, objects: Objects) -> Made:
         """What is wrong with a network that the Pod needs was said when the Pod was translated."""
-        kinds = translate.kinds(origin, objects, self._systems)
         try:
-            return base.merge(*(kind.translate(origin, objects) for kind in kinds))
+            return making.of(origin, objects, self._systems)
         except InvalidError:
             return Made()
-
-    async def _ensure(self, cache: Cache[T], item: T) -> list[str]:
-        """Make ``item`` unless it is there; a warning where it is there otherwise."""
-        name = item.metadata.name
-        found = cache.get(name)
-        if found is None:
-            try:
-                cache.learn(await self._store.client.create(item))
-                return []
-            except AlreadyExistsError:
-                found = await self._store.client.get(type(item), name)
-        if not made_from(found):
-            return []  # somebody made it by hand: it is theirs
-        if made_from(found) != made_from(item):
-            source = f"{item.resource.kind} {name} was made from {made_from(found)}"
-            raise HeldError(f"cannot translate {made_from(item)}: {source}; rename one of them")
-        if _content(found) == _content(item):
-            return []
-        return [f"{item.resource.kind} {name} is of an older {made_from(item)}: delete it for the change to be seen"]
-
-
-def _content(item: multinetwork.PodNetwork | kni.NetworkConfig) -> object:
-    return structs.replace(item.spec, enabled=True) if isinstance(item, multinetwork.PodNetwork) else item.spec
 
 
 def _patch(listed: tuple[networks.Network, ...]) -> list[dict[str, Any]]:

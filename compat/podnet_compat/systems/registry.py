@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from podnet_compat.legacy import Nad
-from podnet_compat.systems.base import Objects, Source, Translator
+from podnet_compat.systems.base import Made, Objects, Source, Translator
 
 
 def always(_source: Source, _objects: Objects) -> bool:
@@ -35,6 +35,28 @@ class Kind:
     stays: bool = False
     """Whether the object itself stays beside what becomes of it: a Service, what is only recognised, or what its own
     system goes on reading."""
+    followed: bool = True
+    """Whether a live translation has to see its changes: not where nothing native comes of them."""
+
+    @property
+    def watched(self) -> bool:
+        """Whether a live translation watches it. NetworkAttachmentDefinitions have a cache of their own."""
+        return bool(self.plural) and self.followed and self.group != Nad.resource.group
+
+
+def never(_source: Source, _objects: Objects) -> bool:
+    """No object of the kind belongs to the system."""
+    return False
+
+
+NAMESPACES = Kind(
+    "", "Namespace", lambda _origin, _objects: Made(), namespaced=False, applies=never, plural="namespaces"
+)
+"""For systems that ask for labels or annotations of a Pod's Namespace."""
+CONFIG_MAPS = Kind(
+    "", "ConfigMap", lambda _origin, _objects: Made(), applies=never, plural="configmaps", followed=False
+)
+"""For systems that are configured by a ConfigMap of a known name."""
 
 
 def nads(translate: Translator, is_ours: Callable[[Source], bool], *, stays: bool = False) -> Kind:

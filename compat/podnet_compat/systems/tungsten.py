@@ -19,7 +19,7 @@ from podnet_compat.annotation import Selection
 from podnet_compat.reader import Notes, Reader, readers
 from podnet_compat.systems import base, decided, npwg
 from podnet_compat.systems.base import Listing, Made, Objects, Source
-from podnet_compat.systems.registry import System, nads
+from podnet_compat.systems.registry import NAMESPACES, System, nads
 
 PREFIX = "opencontrail.org/"
 CIDR, NETWORK = f"{PREFIX}cidr", f"{PREFIX}network"
@@ -188,7 +188,7 @@ SYSTEM = System(
     "tungsten",
     adds=True,
     keys=(NETWORK,),
-    kinds=(nads(network, is_ours),),
+    kinds=(nads(network, is_ours), NAMESPACES),
     pods=translate,
     carries=(names.NETWORKS,),
     claims=claims,

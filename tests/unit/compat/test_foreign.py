@@ -13,15 +13,16 @@ from podnet_api import names as api_names
 from podnet_api import networks
 from podnet_api.admission import Allow, Deny, Request
 from podnet_api.errors import PodnetError
-from podnet_compat import main, names, systems
+from podnet_compat import legacy, main, names, systems
 from podnet_compat import store as stores
 from podnet_compat.foreign.reading import ROUNDS, Known, Reading
+from podnet_compat.foreign.watching import Watched
 from podnet_compat.foreign.webhook import Foreign, chosen
 from podnet_compat.maker import HeldError
 from podnet_compat.systems import recognised
 from podnet_compat.systems.base import Objects
 from podnet_hack import paths
-from podnet_tests import danm_examples
+from podnet_tests import danm_examples, foreign_live
 
 Item = dict[str, Any]
 ROOT = "/apis/danm.io/v1/namespaces/a/danmnets"
@@ -43,7 +44,7 @@ def put(api: Any, name: str, **options: Any) -> None:
 @pytest.fixture
 def hook(api: Any, store: stores.Store) -> Foreign:
     put(api, "n")
-    return Foreign(store, chosen("danm, genie, knitter", systems.SYSTEMS), {})
+    return foreign_live.hook(store, "danm, genie, knitter")
 
 
 def listed(answer: Allow | Deny) -> list[tuple[str, str, str]]:
@@ -112,14 +113,6 @@ async def test_pods_of_others_are_left_alone_with_a_word(hook: Foreign) -> None:
     assert "metadata.annotations[cni]: has no effect" in answer.warnings[0]
 
 
-async def test_an_edit_of_a_network_is_told(api: Any, hook: Foreign) -> None:
-    await hook.mutate_pod(ask([{"network": "n", "ip": "dynamic"}]))
-    put(api, "n", cidr="10.5.0.0/24")
-    answer = await hook.mutate_pod(ask([{"network": "n", "ip": "dynamic"}]))
-    assert isinstance(answer, Allow)
-    assert "NetworkConfig a.n is of an older DanmNet a/n: delete it for the change to be seen" in answer.warnings
-
-
 async def test_a_network_of_the_same_name_from_elsewhere_is_in_the_way(api: Any, hook: Foreign) -> None:
     api.put("/apis/danm.io/v1/namespaces/a/tenantnetworks/n", metadata={"name": "n", "namespace": "a"},
             spec={"NetworkID": "n", "Options": {"host_device": "ens4", "cidr": "10.0.0.0/24"}})  # fmt: skip
@@ -145,7 +138,7 @@ async def test_objects_that_lead_to_ever_more_end(store: stores.Store) -> None:
         return isinstance(objects, Known) and ("danm.io", "DanmNet", "a", f"n{number}") not in objects.wanted
 
     with pytest.raises(PodnetError, match="lead to ever more"):
-        await Reading(store, systems.SYSTEMS).run(work, Known({}))
+        await Reading(store, systems.SYSTEMS, Watched(store.client, ())).run(work, Known({}))
 
 
 def test_systems_and_settings_by_name() -> None:
@@ -192,20 +185,40 @@ async def test_genies_status_goes_with_the_network_status(hook: Foreign) -> None
     assert await hook.genie_status(Request("1", "UPDATE", "me", "a", "p", {}, None, False)) == Allow()
 
 
-COMPONENT = paths.CHECKOUT / "hack/manifests/components/compat-systems"
+COMPONENTS = ["compat-systems", "compat-systems-npwg"]
 
 
-def test_the_component_covers_what_its_systems_need() -> None:
-    deployment, webhooks, _ = yaml.safe_load((COMPONENT / "kustomization.yaml").read_text())["patches"]
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_the_component_covers_what_its_systems_need(component: str) -> None:
+    directory = paths.CHECKOUT / "hack/manifests/components" / component
+    deployment, webhooks, *_ = yaml.safe_load((directory / "kustomization.yaml").read_text())["patches"]
     [flag] = yaml.safe_load(deployment["patch"])
     named = chosen(flag["value"].removeprefix("--systems="), systems.SYSTEMS)
     [webhook] = yaml.safe_load(webhooks["patch"])
     condition = webhook["value"]["matchConditions"][0]["expression"]
-    assert all(f"'{key}'" in condition for system in named for key in system.keys)
-    role = next(iter(yaml.safe_load_all((COMPONENT / "rbac.yaml").read_text())))
-    granted = {(group, plural) for rule in role["rules"] for group in rule["apiGroups"] for plural in rule["resources"]}
-    needed = {(kind.group, kind.plural) for system in named for kind in system.kinds if kind.plural}
-    assert granted == needed
+    keys = {key for system in named for key in (*system.keys, *system.carries)}
+    assert all(f"'{key}'" in condition for key in keys)
+    items = yaml.safe_load_all((directory / "rbac.yaml").read_text())
+    rules = [rule for item in items for rule in item.get("rules", [])]
+    watched = {pair for rule in rules if "watch" in rule["verbs"] for pair in _named(rule)}
+    read = {pair for rule in rules if "resources" in rule and rule["verbs"] == ["get"] for pair in _named(rule)}
+    kinds = [kind for system in named for kind in system.kinds if kind.plural and kind.group != legacy.GROUP]
+    assert watched == {(kind.group, kind.plural) for kind in kinds if kind.watched}
+    assert read == {(kind.group, kind.plural) for kind in kinds if kind.kind == "ConfigMap"}
+
+
+def _named(rule: Item) -> set[tuple[str, str]]:
+    return {(group, plural) for group in rule["apiGroups"] for plural in rule.get("resources", [])}
+
+
+def test_the_components_have_every_system_that_has_pods() -> None:
+    """But for those whose Pods come to us as Multus' own, or are refused, or are only named."""
+    named: list[str] = []
+    for component in COMPONENTS:
+        text = (paths.CHECKOUT / "hack/manifests/components" / component / "kustomization.yaml").read_text()
+        named += re.findall(r"--systems=([\w,-]+)", text)[0].split(",")
+    left = {"kubevirt", "galaxy", "recognised"}
+    assert sorted([*named, *left]) == sorted(system.name for system in systems.SYSTEMS if system.pods)
 
 
 def test_hints_are_given_for_every_key_of_another_system() -> None:

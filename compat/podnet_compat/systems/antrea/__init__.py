@@ -8,7 +8,7 @@ is only read), ``pods`` lists.
 from podnet_compat import names
 from podnet_compat.systems import npwg
 from podnet_compat.systems.antrea import networks, pods, pools
-from podnet_compat.systems.registry import Kind, System, nads
+from podnet_compat.systems.registry import CONFIG_MAPS, Kind, System, nads
 
 SYSTEM = System(
     "antrea",
@@ -24,7 +24,7 @@ SYSTEM = System(
             versions=("v1beta1", "v1alpha2"),
             stays=True,
         ),
-        Kind("", "ConfigMap", networks.pool, applies=lambda _origin, _objects: False, plural="configmaps"),
+        CONFIG_MAPS,
     ),
     pods=pods.translate,
     carries=(names.NETWORKS,),

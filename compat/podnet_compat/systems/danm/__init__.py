@@ -5,7 +5,7 @@ Pure. It takes the place of the cluster's default network: the first entry of a 
 
 from podnet_compat.systems.base import Made, Objects, Source
 from podnet_compat.systems.danm import keys, network, pods, services, tenants
-from podnet_compat.systems.registry import Kind, System
+from podnet_compat.systems.registry import CONFIG_MAPS, Kind, System
 
 
 def _claims(pod: Source, objects: Objects) -> bool:
@@ -39,6 +39,7 @@ SYSTEM = System(
     kinds=(
         *(kind for group in keys.GROUPS for kind in _kinds(group)),
         Kind("", "Service", services.translate, applies=services.is_one, stays=True),
+        CONFIG_MAPS,
     ),
     pods=pods.translate,
     claims=_claims,

@@ -2,11 +2,13 @@
 
 DANM writes Endpoints of the addresses that the selected Pods have on that network. podnet writes none for networks
 other than the default. What stands in the manifests can be said: where every selected Pod has fixed addresses there,
-an EndpointSlice holds them. Else the Service is refused, with the way to find the addresses.
+an EndpointSlice holds them. Else the Service is refused, with the way to find the addresses. Once translated the Pods
+have no annotation any more: the EndpointSlice that is there then says what they had.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,11 +54,34 @@ def translate(origin: Source, objects: Objects) -> Made:
         return Made(warnings=tuple(notes.warnings))
     if spec.string("clusterIP") != "None":
         notes.warn("spec.clusterIP", "is not None: kube-proxy would send to addresses that the node may not reach")
-    found = _fixed(origin, selector, wanted, objects, notes) if not notes.faults else {}
+    there = _there(origin, objects)
+    found = _fixed(origin, selector, wanted, objects, notes, bool(there)) if not notes.faults else {}
+    made = _slices(origin, ports, found)
+    _check_earlier(origin, made, there, notes)
     if origin.annotations.get(_UNREADY) != "true":
         notes.warn("metadata.annotations", f"without {_UNREADY} DANM leaves out Pods that are not ready; these stay")
     base.check(origin, notes)
-    return Made(warnings=tuple(notes.warnings), manifests=_slices(origin, ports, found))
+    return Made(warnings=tuple(notes.warnings), manifests=() if there else made)
+
+
+def _there(origin: Source, objects: Objects) -> list[Source]:
+    """The EndpointSlices of an earlier translation."""
+    listed = [one for one in objects.all("discovery.k8s.io", "EndpointSlice") if one.namespace == origin.namespace]
+    wanted = _labels(origin).items()
+    return [one for one in listed if wanted <= dict(one.labels).items()]
+
+
+def _check_earlier(origin: Source, made: tuple[Mapping[str, Any], ...], there: list[Source], notes: Notes) -> None:
+    """What is there must say what is known now: of Pods that were translated before, nothing is."""
+    if there and not made:
+        named = ", ".join(one.name for one in there)
+        notes.warn("metadata.annotations", f"EndpointSlice {named} of an earlier translation holds the endpoints")
+    known = {(one.name, json.dumps(one.body.get("endpoints"), sort_keys=True)) for one in there}
+    for one in made if there else ():
+        name = one["metadata"]["name"]
+        if (name, json.dumps(one["endpoints"], sort_keys=True)) not in known:
+            message = f"EndpointSlice {name} of an earlier translation has other endpoints: add those by hand"
+            notes.fault("metadata.annotations", message)
 
 
 def _selector(origin: Source, notes: Notes) -> dict[str, str]:
@@ -107,9 +132,14 @@ def _port(item: Reader) -> dict[str, Any]:
 
 
 def _fixed(
-    origin: Source, selector: Mapping[str, str], wanted: set[tuple[str, str]], objects: Objects, notes: Notes
+    origin: Source,
+    selector: Mapping[str, str],
+    wanted: set[tuple[str, str]],
+    objects: Objects,
+    notes: Notes,
+    before: bool,
 ) -> dict[str, list[str]]:
-    """The fixed addresses of the selected Pods, by Pod."""
+    """The fixed addresses of the selected Pods, by Pod. ``before``: Pods that were translated before have none here."""
     found: dict[str, list[str]] = {}
     path = f"metadata.annotations[{_present(origin, _SELECTOR)[0]}]"
     for pod in _selected(origin, selector, objects):
@@ -122,7 +152,7 @@ def _fixed(
                 _without(path, when, objects, notes)
                 continue
             found.setdefault(pod.name, []).extend(given)
-    if not found and not any(path in one for one in (*map(str, notes.faults), *notes.warnings)):
+    if not found and not before and not any(path in one for one in (*map(str, notes.faults), *notes.warnings)):
         message = f"no Pod among these objects has fixed addresses on {', '.join(sorted(name for _, name in wanted))}"
         _without(path, message, objects, notes)
     return found
@@ -178,12 +208,16 @@ def _endpoint(origin: Source, pod: str, address: str) -> dict[str, Any]:
 
 
 def _slice(origin: Source, kind: str, ports: list[dict[str, Any]], endpoints: list[dict[str, Any]]) -> dict[str, Any]:
-    labels = {"kubernetes.io/service-name": origin.name, "endpointslice.kubernetes.io/managed-by": names.COMPAT}
+    meta = {"name": f"{origin.name}-{kind.lower()}", "namespace": origin.namespace, "labels": _labels(origin)}
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
-        "metadata": {"name": f"{origin.name}-{kind.lower()}", "namespace": origin.namespace, "labels": labels},
+        "metadata": meta,
         "addressType": kind,
         "ports": ports,
         "endpoints": endpoints,
     }
+
+
+def _labels(origin: Source) -> dict[str, str]:
+    return {"kubernetes.io/service-name": origin.name, "endpointslice.kubernetes.io/managed-by": names.COMPAT}

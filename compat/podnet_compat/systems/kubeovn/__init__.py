@@ -14,7 +14,7 @@ SYSTEM = System(
     "kube-ovn",
     adds=True,
     kinds=tuple(
-        Kind(objects.GROUP, kind, objects.translate, namespaced=False, plural=plural, stays=True)
+        Kind(objects.GROUP, kind, objects.translate, namespaced=False, plural=plural, stays=True, followed=False)
         for kind, plural in objects.PLURALS.items()
     ),
     pods=pods.translate,

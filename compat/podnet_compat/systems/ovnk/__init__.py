@@ -10,7 +10,7 @@ attached by the cluster's own CNI together with the network ``default``: there i
 
 from podnet_compat.systems.ovnk import pods, udn
 from podnet_compat.systems.ovnk.identity import GROUP, is_ours, network_of
-from podnet_compat.systems.registry import Kind, System, nads
+from podnet_compat.systems.registry import NAMESPACES, Kind, System, nads
 
 SYSTEM = System(
     "ovn-kubernetes",
@@ -26,6 +26,7 @@ SYSTEM = System(
             stays=True,
         ),
         nads(pods.nad, is_ours, stays=True),
+        NAMESPACES,
     ),
     pods=pods.translate,
     claims=pods.claims,

@@ -40,9 +40,12 @@ def nad(origin: Source, objects: Objects) -> Made:
 
 def claims(pod: Source, objects: Objects) -> bool:
     """Whether ``pod`` selects a network of OVN-Kubernetes."""
-    made = {(one.namespace, one.name) for one in udn.generated(objects)} if npwg.selections(pod, Notes()) else set()
+    found = npwg.selected(pod, objects)
+    if any(identity.is_ours(one) for one in found):
+        return True
     chosen = {(one.namespace, one.name) for one in npwg.selections(pod, Notes())}
-    return bool(chosen & made) or any(identity.is_ours(one) for one in npwg.selected(pod, objects))
+    missing = chosen - {(one.namespace, one.name) for one in found}
+    return bool(missing) and any((one.namespace, one.name) in missing for one in udn.generated(objects))
 
 
 def translate(pod: Source, objects: Objects) -> Made:

@@ -333,6 +333,20 @@ def test_services_that_are_refused(changes: dict[str, str], words: str) -> None:
     assert words in "\n".join(run(ONE, front, service).errors)
 
 
+def test_a_service_is_translated_once() -> None:
+    """Afterwards its Pods have no annotation any more; a Pod that comes later is not forgotten."""
+    front = pod([{"network": "n", "ip": "10.0.0.9"}], "a", labels={"app": "front"})
+    there = only(run(ONE, front, danm_examples.SERVICE), "EndpointSlice", "s-ipv4")
+    native = {**front, "metadata": {**front["metadata"], "annotations": {}}}
+    again = run(native, danm_examples.SERVICE, there)
+    assert (again.errors, again.made, again.rest) == ([], [], [native, danm_examples.SERVICE, there])
+    assert "EndpointSlice s-ipv4 of an earlier translation holds the endpoints" in "\n".join(again.warnings)
+    assert run(ONE, front, danm_examples.SERVICE, there).errors == []
+    later = pod([{"network": "n", "ip": "10.0.0.10"}], "a", labels={"app": "front"})
+    [error] = run(ONE, later, danm_examples.SERVICE, there).errors
+    assert "EndpointSlice s-ipv4 of an earlier translation has other endpoints" in error
+
+
 def test_whoever_writes_endpoints_says_so() -> None:
     front = pod([{"network": "n", "ip": "dynamic"}], "a", labels={"app": "front"})
     outcome = run(ONE, front, danm_examples.SERVICE, services="manual")

@@ -9,9 +9,7 @@ import pytest
 from podnet_api import networks
 from podnet_api.admission import Allow, Deny, Request
 from podnet_compat import store as stores
-from podnet_compat import systems
-from podnet_compat.foreign.webhook import Foreign, chosen
-from podnet_tests import gke_examples, isovalent_examples, npwg_examples, ovn_examples
+from podnet_tests import foreign_live, gke_examples, isovalent_examples, npwg_examples, ovn_examples
 from podnet_tests.foreign_objects import DECIDED, NETWORKS, Object
 
 PATHS = {
@@ -36,7 +34,7 @@ async def ask(store: stores.Store, system: str, annotations: dict[str, Any]) -> 
     """The list of a new Pod: networks, or attachments, with their interfaces."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in annotations.items()}
     item = {"metadata": {"generateName": "web-", "annotations": texts}, "spec": {}}
-    hook = Foreign(store, chosen(system, systems.SYSTEMS), {})
+    hook = foreign_live.hook(store, system)
     answer = await hook.mutate_pod(Request("1", "CREATE", "me", "a", "web-", item, None, False))
     assert isinstance(answer, Allow), answer
     found = [entry for step in answer.patch for entry in networks.parse(step["value"])]
@@ -81,7 +79,7 @@ async def test_ovn_kubernetes(api: Any, store: stores.Store) -> None:
 
 @pytest.mark.parametrize("system", ["gke", "isovalent"])
 async def test_what_is_not_there_is_said(api: Any, store: stores.Store, system: str) -> None:
-    hook = Foreign(store, chosen(system, systems.SYSTEMS), {})
+    hook = foreign_live.hook(store, system)
     keys = {isovalent_examples.KEY: "mars", "networking.gke.io/interfaces": '[{"interfaceName":"a","interface":"b"}]'}
     item = {"metadata": {"annotations": keys}, "spec": {}}
     answer = await hook.mutate_pod(Request("1", "CREATE", "me", "a", "p", item, None, False))
