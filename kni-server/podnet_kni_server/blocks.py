@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 
 LOW_WATER = 4
 """Fewer free addresses than this in the blocks of a pool: claim another ahead of need."""
-_SPREAD = 4
-"""After each lost race the next try picks among so many times more free blocks, so that racing nodes part."""
-_MOST_SPREAD = 4
+_SPREAD = (1, 64, 1024)
+"""Among so many of the lowest free blocks a try picks, after no, one and more lost races: a hundred nodes that start at
+once all lose the first, and part then."""
 _network = functools.lru_cache(maxsize=65536)(ipaddress.ip_network)
 
 
@@ -44,7 +44,7 @@ class Blocks:
         self._node = node
         self._leases = leases
         self._api = api
-        self._claims = Claims(node, leases, api, changed, self.low)
+        self._claims = Claims(node, leases, api, changed, self)
         self._members = Members(node, leases, api, self._claims)
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._expected: dict[tuple[str, int], set[tuple[str, str]]] = {}
@@ -140,6 +140,10 @@ class Blocks:
         whole = all(r.block < r.network.max_prefixlen for r in pool.of(version))
         return not pool.per_node and whole and self._leases.free(pool, version) - without < LOW_WATER
 
+    def used_up(self, pool: pools.Pool, version: int) -> bool:
+        """Whether no node can claim another block."""
+        return self._choose(pool, version, set()) is None
+
     def _lock(self, pool: pools.Pool, version: int) -> asyncio.Lock:
         return self._locks.setdefault((pool.config, version), asyncio.Lock())
 
@@ -169,7 +173,7 @@ class Blocks:
     def _choose(self, pool: pools.Pool, version: int, lost: set[pools.Network]) -> pools.Network | None:
         """The lowest free block; after lost races one of the lowest few, at random."""
         free = _free_blocks(pool, version, self._taken(pool) | lost)
-        found = list(itertools.islice(free, _SPREAD ** min(len(lost), _MOST_SPREAD)))
+        found = list(itertools.islice(free, _SPREAD[min(len(lost), len(_SPREAD) - 1)]))
         return random.choice(found) if found else None
 
     def _taken(self, pool: pools.Pool) -> set[pools.Network]:

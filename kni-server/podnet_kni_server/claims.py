@@ -2,7 +2,7 @@
 
 An address must never be leased by two nodes, so what is not certain counts against us: a block whose
 deletion has been sent is leased no more, whatever the answer; a claim whose answer was lost is ours as soon
-as the watch shows it. Blocks without a lease go back after a while, single addresses soon.
+as the watch shows it. Blocks without a lease go back after a while (``idle``).
 """
 
 from __future__ import annotations
@@ -19,38 +19,41 @@ from podnet_api import kni, pools
 from podnet_api.errors import AlreadyExistsError, KubeError, UnreachableError
 from podnet_api.meta import ObjectMeta
 
-from podnet_kni_server import faultpoints
+from podnet_kni_server import faultpoints, idle
 from podnet_kni_server.block_api import BlockApi
 from podnet_kni_server.leases import Leases
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 60.0
-IDLE_SECONDS_SINGLE = 10.0
 TIDY_SECONDS = 2.0
+_KEPT = 4
+"""A block goes back only if a part of one, this much of it, remains free besides the low-water mark: one that went back
+at the mark would be claimed again for the next Pod."""
 _network = functools.lru_cache(maxsize=4096)(ipaddress.ip_network)
-_Spot = tuple[str, pools.Network]
-"""NetworkConfig and block."""
 
 
-class Low(Protocol):
-    """Whether a pool would be low ``without`` so many of its free addresses."""
+class Room(Protocol):
+    """What a node can still lease of a pool, and claim (``blocks``)."""
 
-    def __call__(self, pool: pools.Pool, version: int, without: int = 0) -> bool: ...
+    def low(self, pool: pools.Pool, version: int, without: int = 0) -> bool:
+        """Whether, ``without`` so many free addresses, another block should be claimed ahead of need."""
+
+    def used_up(self, pool: pools.Pool, version: int) -> bool:
+        """Whether no node can claim another block."""
 
 
 class Claims:
     """The IPBlocks of this node, by name."""
 
-    def __init__(self, node: str, leases: Leases, api: BlockApi, changed: Callable[[], None], low: Low) -> None:
+    def __init__(self, node: str, leases: Leases, api: BlockApi, changed: Callable[[], None], room: Room) -> None:
         self._node = node
         self._leases = leases
         self._api = api
         self._changed = changed
-        self._low = low
+        self._room = room
         self._mine: dict[str, kni.IPBlock] = {}
         self._leaving: dict[str, kni.IPBlock] = {}
-        self._idle_since: dict[_Spot, float] = {}
+        self._idle = idle.Idle()
         self._lost: asyncio.Queue[kni.IPBlock] = asyncio.Queue()
 
     def adopt(self) -> None:
@@ -165,32 +168,30 @@ class Claims:
         for block in list(self._leaving.values()):
             await self._delete(block)
         for config in self._leases.configs():
-            idle = self._leases.idle_blocks(config)
-            self._forget_busy(config, idle)
-            for network in idle:
-                since = self._idle_since.setdefault((config, network), now)
-                if self._api.pool(config) is None or self._is_spare(config, network, now - since):
-                    await self._give_back(config, network)
+            unused = self._leases.idle_blocks(config)
+            self._idle.look(config, self._leases.blocks(config), unused, now)
+            for network in unused:
+                pool = self._api.pool(config)
+                if pool is None or self._is_spare(pool, network, now):
+                    await self._give_back(config, network, now)
 
-    def _is_spare(self, config: str, network: pools.Network, idle: float) -> bool:
+    def _is_spare(self, pool: pools.Pool, network: pools.Network, now: float) -> bool:
         """Whether it has been idle for long enough, and is not what was claimed ahead of need and still needed."""
-        pool = self._api.pool(config)
-        single = network.prefixlen == network.max_prefixlen
-        if idle < (IDLE_SECONDS_SINGLE if single else IDLE_SECONDS) or pool is None:
+        version, size = network.version, pool.usable(network)
+        if not self._idle.rested(pool.config, network, now, lambda: self._room.used_up(pool, version)):
             return False
-        return single or not self._leases.used(config) or not self._low(pool, network.version, pool.usable(network))
+        single = network.prefixlen == network.max_prefixlen
+        without = size + size // _KEPT
+        return single or not self._leases.used(pool.config) or not self._room.low(pool, version, without)
 
-    def _forget_busy(self, config: str, idle: list[pools.Network]) -> None:
-        for spot in [spot for spot in self._idle_since if spot[0] == config and spot[1] not in idle]:
-            del self._idle_since[spot]
-
-    async def _give_back(self, config: str, network: pools.Network) -> None:
+    async def _give_back(self, config: str, network: pools.Network, now: float) -> None:
         """First stop leasing from it, then tell the others."""
         block = self._mine_at(config, network)
         if block is None or not self._leases.remove_block(config, network):
             return
         del self._mine[block.metadata.name]
         self._leaving[block.metadata.name] = block
+        self._idle.gave(config, network, now)
         await self._delete(block)
 
     async def _delete(self, block: kni.IPBlock) -> None:
@@ -204,7 +205,6 @@ class Claims:
             raise
         faultpoints.reached("claim.deleted")
         del self._leaving[block.metadata.name]
-        self._idle_since.pop(_spot(block), None)
         log.info("gave back %s of NetworkConfig %s", block.spec.cidr, block.spec.network_config)
         self._changed()
 
@@ -220,5 +220,5 @@ def _first(block: kni.IPBlock) -> tuple[str, pools.Address]:
     return config, network.network_address
 
 
-def _spot(block: kni.IPBlock) -> _Spot:
+def _spot(block: kni.IPBlock) -> idle.Spot:
     return block.spec.network_config, _network(block.spec.cidr)

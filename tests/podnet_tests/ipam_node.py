@@ -1,9 +1,9 @@
 """Several nodes in one process: the real core, leases and claims, each node with an API client of its own.
 
 Run by the test of addresses, which kills it with SIGKILL and starts it again. The checkpoints below --directory
-are what survives. Words on the standard input say what to do: ``fill N`` (every node attaches N Pods), ``churn``
-(Pods come and go until the next word), ``drain`` (all Pods and blocks go). Each is answered with ``done`` and how
-many addresses were leased meanwhile; ``churn`` when it ends.
+are what survives, and how many addresses were leased (``Counter``). Words on the standard input say what to do: ``fill
+N`` (every node attaches N Pods), ``churn`` (Pods come and go until the next word), ``drain`` (all Pods and blocks go).
+Each is answered with ``done``, ``churn`` when it ends.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import asyncio
 import functools
 import itertools
 import logging
+import mmap
 import pathlib
 import random
+import struct
 import sys
 from collections.abc import Awaitable, Callable
 
 from podnet_api.errors import PodnetError
 from podnet_api.kube import Client, Credentials
-from podnet_kni_server import attach, claims
+from podnet_kni_server import attach, claims, idle
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.datapath.fake import FakeDatapath
@@ -37,10 +39,32 @@ SURVIVE = 0.8
 """So many of the sandboxes outlive a kill."""
 
 
-class SimulatedNode:
-    """A KNI server without kernel and runtime. ``leased`` counts the addresses that it gave."""
+class Counter:
+    """A number in a file, which survives SIGKILL as the checkpoints do: it is in memory that the kernel has."""
 
-    def __init__(self, name: str, directory: pathlib.Path, client: Client, seed: int) -> None:
+    def __init__(self, path: pathlib.Path) -> None:
+        if not path.exists():
+            path.write_bytes(bytes(_COUNT.size))
+        with path.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), _COUNT.size)
+
+    def add(self, count: int) -> None:
+        """Count on."""
+        _COUNT.pack_into(self._memory, 0, _COUNT.unpack_from(self._memory)[0] + count)
+
+    @staticmethod
+    def read(path: pathlib.Path) -> int:
+        """What it stands at."""
+        return int(_COUNT.unpack(path.read_bytes())[0])
+
+
+_COUNT = struct.Struct("<Q")
+
+
+class SimulatedNode:
+    """A KNI server without kernel and runtime. The addresses that it gives are counted."""
+
+    def __init__(self, name: str, directory: pathlib.Path, client: Client, seed: int, leased: Counter) -> None:
         self._objects = Objects(client, name)
         self._leases = Leases()
         self._blocks = Blocks(name, self._leases, self._objects)
@@ -54,7 +78,7 @@ class SimulatedNode:
         )
         self._chance = random.Random(seed)
         self._numbers = itertools.count(seed * 1_000_000)
-        self.leased = 0
+        self._leased = leased
 
     def state(self, config: object) -> NodeLinkState:
         """attach.NodeView."""
@@ -102,17 +126,18 @@ class SimulatedNode:
         except PodnetError as error:
             logging.warning("%s", error)
             return
-        self.leased += len(record.interfaces[0].link.addresses) if record else 0
+        self._leased.add(len(record.interfaces[0].link.addresses) if record else 0)
 
 
 async def _run(args: argparse.Namespace) -> None:
     names: list[str] = args.nodes.split(",")
+    leased = Counter(args.leased)
     async with asyncio.TaskGroup() as tasks:
         nodes = []
         for name in names:
             client = await Client(Credentials.load(args.kubeconfig), f"podnet-{name}").__aenter__()
             seed = args.seed * 1000 + int(name.lstrip("n"))
-            nodes.append(SimulatedNode(name, args.directory / name, client, seed))
+            nodes.append(SimulatedNode(name, args.directory / name, client, seed, leased))
         await asyncio.gather(*(node.start(tasks) for node in nodes))
         await _obey(nodes)
 
@@ -127,21 +152,19 @@ async def _obey(nodes: list[SimulatedNode]) -> None:
             churning.cancel()
             await asyncio.gather(churning, return_exceptions=True)
             churning = None
-            _done(nodes)
+            _done()
         if line[0] == b"churn":
             churning = asyncio.create_task(_all(nodes, _for_ever))
         elif line[0] == b"fill":
             await _all(nodes, functools.partial(SimulatedNode.fill, count=int(line[1])))
-            _done(nodes)
+            _done()
         elif line[0] == b"drain":
             await _all(nodes, SimulatedNode.drain)
-            _done(nodes)
+            _done()
 
 
-def _done(nodes: list[SimulatedNode]) -> None:
-    print("done", sum(node.leased for node in nodes), flush=True)
-    for node in nodes:
-        node.leased = 0
+def _done() -> None:
+    print("done", flush=True)
 
 
 async def _for_ever(node: SimulatedNode) -> None:
@@ -160,10 +183,11 @@ def main() -> None:
     parser.add_argument("--kubeconfig", required=True)
     parser.add_argument("--nodes", required=True)
     parser.add_argument("--directory", type=pathlib.Path, required=True)
+    parser.add_argument("--leased", type=pathlib.Path, required=True, help="file of the counter")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--idle", type=float, default=2.0, help="seconds until an idle block goes back")
     args = parser.parse_args()
-    claims.IDLE_SECONDS = claims.IDLE_SECONDS_SINGLE = args.idle
+    idle.IDLE_SECONDS = idle.IDLE_SECONDS_SINGLE = args.idle
     claims.TIDY_SECONDS = 0.5
     asyncio.run(_run(args))
 

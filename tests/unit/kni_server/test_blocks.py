@@ -10,8 +10,8 @@ from podnet_api import pools
 from podnet_api.errors import KubeError
 from podnet_kni_server.block_api import FakeBlockApi
 from podnet_kni_server.blocks import Blocks
-from podnet_kni_server.claims import IDLE_SECONDS, IDLE_SECONDS_SINGLE
 from podnet_kni_server.errors import NoAddressError
+from podnet_kni_server.idle import IDLE_SECONDS, IDLE_SECONDS_SINGLE
 from podnet_kni_server.leases import Holder, Leases
 from podnet_tests.kni_world import network_config
 
