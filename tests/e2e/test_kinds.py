@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 from podnet_hack.demo import world
-from podnet_tests import memif, needs, objects
+from podnet_tests import memif, needs, objects, vhost_user
 from podnet_tests.space import Space
 from podnet_tests.waiting import eventually
 
@@ -62,37 +62,53 @@ def test_a_guest_finds_its_macvtap(space: Space, worker: str) -> None:
     space.world.inside("guest", "sh", "-c", f"test -c /dev/tap{link['ifindex']} && : 3<>/dev/tap{link['ifindex']}")
 
 
-def test_a_switch_and_a_pod_share_a_socket(space: Space, worker: str) -> None:
-    fast = space.network("fast", userspace={"type": "vhost-user"}, on=[worker], ipam=objects.pool(RANGE))
-    space.make(objects.pod("user", fast))
-    space.wait_ready("user")
-    path = "/run/podnet/net1/vhost-user.sock"
-    assert _npwg(space, "user", "net1")["device-info"]["vhost-user"] == {"mode": "server", "path": path}
-    space.world.inside("user", "touch", path)
-    found = space.world.on_node(worker, "sh", "-c", "ls /run/kni/userspace/*/net1/vhost-user.sock").split()
-    (described,) = [json.loads(space.world.on_node(worker, "cat", f"{one.rsplit('/', 1)[0]}.json")) for one in found]
+def _switch(worker: str) -> world.Object:
+    """A Pod that sees the node's directories, as real switches do."""
+    switch = objects.pod("switch", **objects.on_node(worker))
+    switch["spec"]["volumes"] = [{"name": "shared", "hostPath": {"path": "/run/kni/userspace"}}]
+    switch["spec"]["containers"][0]["volumeMounts"] = [{"name": "shared", "mountPath": "/shared"}]
+    return switch
+
+
+def _shared(space: Space, name: str) -> str:
+    """The path of what the Pod and the switch share, as the switch has it."""
+    find = f"ls -d /shared/*/{name}"
+    eventually(lambda: "" if space.world.inside("switch", "sh", "-c", f"{find} || true") else f"no {name}", 20)
+    return space.world.inside("switch", "sh", "-c", find).strip()
+
+
+def test_frames_go_between_a_switch_and_a_pod_by_vhost_user(space: Space, worker: str) -> None:
+    """On net1 the Pod makes the socket, on net2 the switch."""
+    on = {"on": [worker], "ipam": objects.pool(RANGE)}
+    fast = space.network("fast", userspace={"type": "vhost-user"}, **on)
+    back = space.network("back", userspace={"type": "vhost-user", "role": "client"}, on=[worker])
+    space.make(objects.pod("user", fast, back), _switch(worker))
+    space.wait_ready("user", "switch")
+    source = pathlib.Path(vhost_user.__file__).read_text()
+    for interface, role, other in (("net1", "server", "client"), ("net2", "client", "server")):
+        told = _npwg(space, "user", interface)["device-info"]["vhost-user"]
+        assert told == {"mode": role, "path": f"/run/podnet/{interface}/vhost-user.sock"}
+        theirs = f"{_shared(space, interface)}/vhost-user.sock"
+        with space.world.start("exec", "user", "--", "python3", "-c", source, "front", role, told["path"]) as inside:
+            sent = space.world.inside("switch", "python3", "-c", source, "back", other, theirs).strip()
+            assert sent == vhost_user.FRAME.hex()
+            assert inside.communicate(timeout=20)[0].strip() == vhost_user.FRAME[::-1].hex()
+    described = json.loads(space.world.inside("switch", "cat", f"{_shared(space, 'net1')}.json"))
     assert (described["pod"], described["network"]) == (f"{space.namespace}/user", fast)
     space.world.kubectl("delete", "pod", "user")
-    left = f"test ! -e {found[0]}"
-    eventually(lambda: "" if space.world.on_node(worker, "sh", "-c", f"{left} && echo gone") else "it is there", 20)
+    left = "ls -d /shared/*/net1 /shared/*/net2 || true"
+    eventually(lambda: space.world.inside("switch", "sh", "-c", left).strip(), 20)
 
 
 def test_frames_go_between_a_switch_and_a_pod_by_memif(space: Space, worker: str) -> None:
-    """The switch is a Pod that sees the node's directories, as real ones do."""
     fast = space.network("fast", userspace={"type": "memif"}, on=[worker])
-    switch = objects.pod("switch", **objects.on_node(worker))
-    shared = {"name": "shared", "hostPath": {"path": "/run/kni/userspace"}}
-    switch["spec"]["volumes"] = [shared]
-    switch["spec"]["containers"][0]["volumeMounts"] = [{"name": "shared", "mountPath": "/shared"}]
-    space.make(objects.pod("user", fast), switch)
+    space.make(objects.pod("user", fast), _switch(worker))
     space.wait_ready("user", "switch")
     told = _npwg(space, "user", "net1")["device-info"]["memif"]
     assert told["role"] == "master"
     source = pathlib.Path(memif.__file__).read_text()
     with space.world.start("exec", "user", "--", "python3", "-c", source, "master", told["path"]) as inside:
-        find = "ls -d /shared/*/net1/memif.sock"
-        eventually(lambda: "" if space.world.inside("switch", "sh", "-c", f"{find} || true") else "no socket", 20)
-        path = space.world.inside("switch", "sh", "-c", find).strip()
+        path = _shared(space, "net1/memif.sock")
         assert space.world.inside("switch", "python3", "-c", source, "slave", path).strip() == memif.FRAME[::-1].hex()
         assert inside.communicate(timeout=20)[0].strip() == memif.FRAME.hex()
 

@@ -1,23 +1,19 @@
 """Links of every kind: twice is once, what is damaged is mended, a failure leaves nothing, a lost namespace is no
 error. What this machine's kernel lacks runs in the VM (`make vm`)."""
 
-import asyncio
 import dataclasses
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 from ipaddress import ip_interface
 
 import pytest
-from netns.kinds_lab import KINDS, bond, every_kind, routed, stage, tap, upon, userspace, vrf
+from netns.kinds_lab import KINDS, bond, every_kind, routed, stage, tap, upon, vrf
 from netns.lab import Lab, Place, crosses, link
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.model import Link
-from podnet_kni_server.details import BondDetail, MacvtapDetail, TapDetail, UserspaceDetail
-from podnet_tests import memif
+from podnet_kni_server.details import BondDetail, MacvtapDetail, TapDetail
 
 
 def _state(node: Place, pod: Place, directory: pathlib.Path) -> tuple[object, ...]:
@@ -220,56 +216,6 @@ async def test_parts_survive_their_vrf(lab: Lab) -> None:
     assert [(one.index, one.addresses) for one in found] == [(one.index, one.addresses) for one in first[:2]]
     assert crosses(pod, other, "10.1.0.6")
     assert crosses(pod, other, "fd00:1::6")
-
-
-async def test_what_switch_and_pod_share(lab: Lab, tmp_path: pathlib.Path) -> None:
-    on = await stage(lab)
-    pod = lab.place()
-    (found,) = await on.datapath.attach(pod.path, [userspace(5, tmp_path)])
-    assert (found.kind, found.index, found.mac) == ("userspace", 0, "02:00:00:00:00:05")
-    directory = tmp_path / "userspace" / "sandbox-5"
-    assert (directory.stat().st_mode & 0o777, (directory / "net1").stat().st_mode & 0o777) == (0o711, 0o777)
-    described = json.loads((directory / "net1.json").read_text())
-    assert described == {
-        "pod": "ns/p", "network": "fast", "interface": "net1", "type": "vhost-user", "role": "server",
-        "socket": "vhost-user.sock", "mac": "02:00:00:00:00:05", "mtu": 1500,
-        "addresses": ["10.1.0.5/24", "fd00:1::5/64"],
-    }  # fmt: skip
-    (directory / "net1" / "vhost-user.sock").write_bytes(b"")
-    (directory / "net1" / "elsewhere").symlink_to(tmp_path)
-    await on.datapath.detach(pod.path, [userspace(5, tmp_path)])
-    assert tmp_path.exists()
-    assert not directory.exists()
-
-
-async def test_a_frame_by_memif_through_the_directory(lab: Lab) -> None:
-    """Two programs of different users, neither root's: the Pod's, which has the socket, and the switch's."""
-    on = await stage(lab)
-    pod = lab.place()
-    tmp_path = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm"))
-    tmp_path.chmod(0o711)
-    wanted = userspace(5, tmp_path)
-    await on.datapath.attach(pod.path, [wanted])
-    assert isinstance(wanted.detail, UserspaceDetail)
-    path = f"{wanted.detail.directory}/memif.sock"
-
-    def run(end: str, user: int) -> subprocess.Popen[str]:
-        words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "/usr/bin/env", "python3"]
-        source = pathlib.Path(memif.__file__).read_text()
-        return subprocess.Popen([*words, "-c", source, end, path], stdout=subprocess.PIPE, text=True)
-
-    try:
-        with run("master", 1001) as inside:
-            while not pathlib.Path(path).exists():
-                assert inside.poll() is None
-                await asyncio.sleep(0.02)
-            with run("slave", 1002) as switch:
-                assert switch.communicate(timeout=20)[0].strip() == memif.FRAME[::-1].hex()
-            assert inside.communicate(timeout=20)[0].strip() == memif.FRAME.hex()
-        await on.datapath.detach(pod.path, [wanted])
-        assert not pathlib.Path(path).exists()
-    finally:
-        shutil.rmtree(tmp_path)
 
 
 async def test_a_routed_link_without_ipv6(lab: Lab) -> None:

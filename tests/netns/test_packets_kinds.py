@@ -4,26 +4,21 @@ Longer than our files are: what the kinds have in common is seen best in one pla
 """
 
 import asyncio
-import contextlib
 import dataclasses
-import fcntl
 import os
 import pathlib
 import socket
-import stat
-import struct
-import time
-from collections.abc import Iterator
 from ipaddress import ip_address, ip_interface
 
 import pytest
+from netns import guests
 from netns import lab as wire
 from netns.kinds_lab import HOP4, bond, routed, stage, tap, upon, vrf
 from netns.lab import Lab, Place, bridge, crosses, link, ready, route, sniffer
 from podnet_kni_server.datapath.model import Link, NodeLink
-from podnet_kni_server.details import BondDetail, Device, MacvtapDetail, PartRoute, RoutedDetail, Senders, VrfDetail
+from podnet_kni_server.details import BondDetail, MacvtapDetail, PartRoute, RoutedDetail, Senders, VrfDetail
 
-MARK = b"<the mark of this frame>"
+MARK = guests.MARK
 
 
 def _forward(node: Place) -> None:
@@ -125,70 +120,19 @@ async def test_a_pod_on_two_routed_networks(lab: Lab) -> None:
     assert crosses(on.node, pod, "10.7.0.7")
 
 
-_TUNSETIFF, _TAP, _NO_INFO = 0x400454CA, 0x0002, 0x1000
-
-
-@contextlib.contextmanager
-def _guest(pod: Place, name: str) -> Iterator[int]:
-    """What a virtual machine does: the tap, opened."""
-
-    def opened() -> int:
-        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-        fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _TAP | _NO_INFO))
-        return fd
-
-    fd = pod.inside(opened)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _reads(fd: int, mark: bytes, patience: float = 2.0) -> bool:
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        with contextlib.suppress(BlockingIOError):
-            if mark in os.read(fd, 4096):
-                return True
-            continue
-        time.sleep(0.01)
-    return False
-
-
-def _until_heard(fd: int, frame: bytes, heard: object) -> bool:
-    """A device that was just opened needs a moment for its carrier."""
-    for _ in range(20):
-        with contextlib.suppress(OSError):
-            os.write(fd, frame)
-        if heard(MARK, 0.1):  # type: ignore[operator]
-            return True
-    return False
-
-
 async def test_a_guest_behind_a_tap(lab: Lab) -> None:
     on = await stage(lab)
     pod, other = lab.place(), lab.place()
     await on.datapath.attach(pod.path, [tap(5, anti_spoof=True)])
     await on.datapath.attach(other.path, [link(6)])
-    with _guest(pod, "net1") as guest, sniffer(other, "net1") as heard:
-        assert _until_heard(guest, wire.arp("02:00:00:00:00:05", "02:00:00:00:00:05", "10.1.0.5", MARK), heard)
+    with guests.behind_tap(pod, "net1") as guest, sniffer(other, "net1") as heard:
+        assert guests.until_heard(guest, wire.arp("02:00:00:00:00:05", "02:00:00:00:00:05", "10.1.0.5", MARK), heard)
         answer = wire.ethernet("02:00:00:00:00:06", 0x88B5, b"to the guest", wire.mac("02:00:00:00:00:05"))
         wire.send(other, "net1", answer)
-        assert _reads(guest, b"to the guest")
+        assert guests.reads(guest, b"to the guest")
         os.write(guest, wire.arp("02:00:00:00:00:05", "02:00:00:00:00:05", "10.1.0.7", MARK).ljust(60, b"\0"))
         os.write(guest, wire.arp("02:00:00:00:00:77", "02:00:00:00:00:77", "10.1.0.5", MARK).ljust(60, b"\0"))
         assert not heard(MARK, 0.3), "an address or a MAC address that is not the guest's"
-
-
-@contextlib.contextmanager
-def _opened(device: Device, directory: pathlib.Path) -> Iterator[int]:
-    path = directory / "tap"
-    os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(device.major, device.minor))
-    fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 @pytest.mark.needs("macvtap")
@@ -198,10 +142,10 @@ async def test_a_guest_behind_a_macvtap(lab: Lab, tmp_path: pathlib.Path) -> Non
     (found,) = await on.datapath.attach(pod.path, [upon(5, "macvtap", detail=MacvtapDetail())])
     assert found.device is not None
     offload = bytes(10)  # struct virtio_net_hdr
-    with _opened(found.device, tmp_path) as guest, sniffer(on.far, "up0") as heard:
-        assert _until_heard(guest, offload + wire.ethernet("02:00:00:00:00:05", 0x88B5, MARK.ljust(60)), heard)
+    with guests.behind_macvtap(found.device, tmp_path) as guest, sniffer(on.far, "up0") as heard:
+        assert guests.until_heard(guest, offload + wire.ethernet("02:00:00:00:00:05", 0x88B5, MARK.ljust(60)), heard)
         wire.send(on.far, "up0", wire.ethernet("02:00:00:00:00:06", 0x88B5, MARK, wire.mac("02:00:00:00:00:05")))
-        assert _reads(guest, MARK)
+        assert guests.reads(guest, MARK)
 
 
 @pytest.mark.needs("macvlan")
