@@ -27,7 +27,7 @@ from podnet_kni_server.records import InterfaceRecord, Record, Sandbox, State
 
 log = logging.getLogger(__name__)
 
-_IN_PLACE = ("veth", "macvlan", "vlan", "ipvlan", "routed", "tap", "macvtap")
+_IN_PLACE = ("veth", "macvlan", "vlan", "ipvlan", "routed", "tap", "macvtap", "hostDevice", "sriov")
 """Kinds of links whose addresses can change while they stay: nothing else is built upon them."""
 
 
@@ -229,9 +229,11 @@ class _Run:
         except PodnetError:
             self.core.release(holder, [ipaddress.ip_interface(text).ip for text in former])
             raise
-        link = msgspec.structs.replace(planned.link, mac=interface.link.mac, mtu=interface.link.mtu)
+        found = interface.link
+        link = msgspec.structs.replace(planned.link, mac=found.mac, mtu=found.mtu, device=found.device)
         leaving = [text for text in former if text not in link.addresses]
         made = msgspec.structs.replace(planned, link=link, leaving=leaving, observed=interface.observed)
+        made = msgspec.structs.replace(made, device_info=interface.device_info)
         self._keep(made)
         await self._let_go(made)
         self.outcome.done.append(f"{name} on {made.network} has {' '.join(link.addresses) or 'no address'} now")

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from netns.lab import Lab, Place, bridge, ready
-from podnet_kni_server import attach, plug
+from podnet_kni_server import attach, containers, plug
 from podnet_kni_server.checkpoint import Store
+from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.records import Record
 from podnet_tests.kni_world import World, network_config, sandbox
 
@@ -19,7 +20,9 @@ class Scene:
     def __init__(self, lab: Lab, directory: Path) -> None:
         self.world = World(directory / "world")
         self.node, self.pod = lab.place(), lab.place()
-        self.datapath = lab.datapath(self.node)
+        self.far = lab.place()
+        lab.cable(self.node, self.far)
+        self.datapath = lab.datapath(self.node, Ledger(directory / "devices"))
         self.core = attach.Core(
             view=self.world,
             node=self.world,
@@ -101,3 +104,38 @@ async def test_addresses_change_in_place(scene: Scene) -> None:
     assert index(scene.pod, "net1") == before
     record = await scene.edit("blue")
     assert record.interfaces[0].link.addresses == ["10.1.0.2/24", "fd00:1::1/64"]
+
+
+UPLINK = {"uplink": {"interface": "up0"}}
+KINDS: dict[str, dict[str, Any]] = {
+    "macvlan": {"macvlan": {}, **UPLINK},
+    "macvtap": {"macvtap": {"owner": 107}, **UPLINK},
+    "vlan": {"vlan": {"vid": 100, "mode": "direct"}, **UPLINK},
+    "ipvlan": {"ipvlan": {}, **UPLINK},
+    "tap": {"tap": {"bridge": "br-blue"}},
+    "routed": {"routed": {}},
+    "hostDevice": {"hostDevice": {"name": "up0"}},
+}
+_NOTHING = frozenset(("tap", "routed", "hostDevice"))
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind in _NOTHING else pytest.mark.needs(kind)) for kind in KINDS]
+)
+async def test_addresses_change_in_place_whatever_the_kind(scene: Scene, kind: str) -> None:
+    """Of what containers were given nothing is forgotten: one that starts again finds its device."""
+    ranges = [{"cidr": "10.3.0.0/24"}, {"cidr": "fd00:3::/64"}]
+    scene.world.add(network_config("other", **KINDS[kind], ipam={"ranges": ranges}))
+    scene.world.attachment_of("some", "other", addresses=["10.3.0.50", "fd00:3::50"])
+    scene.world.attachment_of("more", "other", addresses=["10.3.0.50", "10.3.0.51", "fd00:3::51"])
+    first = await scene.edit("blue", {"podNetworkAttachmentName": "some"})
+    before, devices = index(scene.pod, "net2"), containers.devices(first)
+    assert bool(devices) == (kind in ("tap", "macvtap"))
+    for name in ("more", "some"):
+        record = await scene.edit("blue", {"podNetworkAttachmentName": name})
+        wanted = scene.world.attachment_configs["ns", name].spec.addresses
+        assert {text.partition("/")[0] for text in record.interfaces[1].link.addresses} == set(wanted)
+        assert index(scene.pod, "net2") == before, "the link stayed"
+        assert containers.devices(record) == devices
+        assert record.interfaces[1].link.mac == first.interfaces[1].link.mac
+    await scene.edit("blue")

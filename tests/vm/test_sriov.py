@@ -1,16 +1,20 @@
 """Virtual functions in Pods: chosen, set, moved, used, and given back with their settings reset."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import ip_interface
 
 import grpc
 import pytest
 from netns.lab import Lab, Place, crosses, link
 from netns.test_hostdevice import killed_after
+from podnet_kni_server.datapath import functions
+from podnet_kni_server.datapath.channel import Request
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.kernel import KernelDatapath
 from podnet_kni_server.datapath.lent import Ledger
@@ -180,6 +184,53 @@ async def test_a_mac_address_of_ones_own_that_the_pod_cannot_change(
     await datapath.detach(peer.path, [two])
 
 
+@pytest.mark.parametrize("program", [False, True])
+async def test_looking_again_sets_nothing(
+    lab: Lab, datapath: KernelDatapath, card: Card, ledger: Ledger, program: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drivers reset a function whose MAC address is set, some also where it is the same: a Pod would be cut off."""
+    pod, told = lab.place(), []
+    with _driven_by_a_program(card, 1) if program else contextlib.nullcontext(card.functions[1]) as address:
+        detail = SriovDetail(pod="default/one", uplink=card.name, device_id=address, vlan=7, max_tx_rate=50)
+        one = await joined(datapath, pod, 5, detail, mac="02:00:00:00:00:77")
+        plain = functions._set
+
+        def counted(index: int, name: str, number: int, what: str, part: bytes) -> Request:
+            told.append(what)
+            return plain(index, name, number, what, part)
+
+        monkeypatch.setattr(functions, "_set", counted)
+        before, noted = card.settings(1), list(ledger)
+        for _ in range(2):
+            assert (await datapath.check(pod.path, [one])).findings == ()
+            assert await datapath.attach(pod.path, [one])
+        assert (told, card.settings(1), list(ledger)) == ([], before, noted)
+        ip("link", "set", card.name, "vf", "1", "vlan", "9", "mac", "02:00:00:00:00:78")
+        await datapath.check(pod.path, [one])
+        assert card.settings(1) == before, "what somebody changed is put right"
+        assert set(told) == {"VLAN", "MAC address"}
+        await datapath.detach(pod.path, [one])
+
+
+async def test_addresses_come_and_go_while_the_pod_keeps_its_function(
+    lab: Lab, datapath: KernelDatapath, card: Card, other: Card
+) -> None:
+    pod, peer = lab.place(), lab.place()
+    one = await joined(datapath, pod, 5, SriovDetail(pod="default/one", uplink=card.name))
+    two = await joined(datapath, peer, 6, SriovDetail(pod="default/two", uplink=other.name))
+    index = pod.run("cat", "/sys/class/net/net1/ifindex")
+    for texts in (("10.1.0.50/24", "10.1.0.51/24", "fd00:1::50/64"), ("10.1.0.51/24",)):
+        moved = dataclasses.replace(one, addresses=tuple(ip_interface(text) for text in texts))
+        await datapath.readdress(pod.path, moved, [a for a in one.addresses if a not in moved.addresses])
+        one = moved
+        assert pod.run("cat", "/sys/class/net/net1/ifindex") == index
+        assert (await datapath.check(pod.path, [one])).findings == ()
+        for address in one.addresses:
+            assert crosses(peer, pod, str(address.ip)), address
+    await datapath.detach(pod.path, [one])
+    await datapath.detach(peer.path, [two])
+
+
 @pytest.mark.parametrize("what", ["link state", "transmit rates", "VLAN"])
 async def test_what_the_card_cannot_do_is_an_error(lab: Lab, datapath: KernelDatapath, card: Card, what: str) -> None:
     """The driver of the 82576 knows no link state, no least rate and no 802.1ad."""
@@ -307,5 +358,8 @@ async def test_a_function_that_a_program_drives_is_set_and_told(
         assert json.loads(made.device_info) == told
         assert card.settings(1)["address"] == "02:00:00:00:00:77"
         assert '"vlan": 7' in json.dumps(card.settings(1))
+        moved = dataclasses.replace(one, addresses=(ip_interface("10.1.0.50/24"),))
+        await datapath.readdress(pod.path, moved, one.addresses)  # the program's affair, and told
+        assert (await datapath.attach(pod.path, [moved]))[0].addresses == moved.addresses
         await datapath.detach(pod.path, [one])
         assert not list(ledger)

@@ -28,6 +28,8 @@ class Function(Model, frozen=True, kw_only=True):
     """Name of the physical function."""
     number: int
     former: Settings
+    pinned: str = ""
+    """The MAC address that the physical function holds it to since it was lent; empty: none yet."""
 
 
 class Lent(Model, frozen=True, kw_only=True):

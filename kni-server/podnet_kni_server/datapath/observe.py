@@ -95,6 +95,19 @@ def find_links(channel: Channel, names: Iterable[str]) -> dict[str, Seen]:
     return {link.name: link for link in (parse_link(body) for _, _, body in answer.data)}
 
 
+def find_link(channel: Channel, name: str) -> Seen | None:
+    """The link with this name: the kernel's lock of links is held for one look, not for all that a node has."""
+    return find_links(channel, (name,)).get(name)
+
+
+def need_link(channel: Channel, name: str) -> Seen:
+    """The same. Raises: DatapathError when there is none."""
+    found = find_link(channel, name)
+    if found is None:
+        raise DatapathError(f"cannot read {name}: it is gone")
+    return found
+
+
 def read(channel: Channel, names: Collection[str] | None) -> list[Observed]:
     """The interfaces with these names (None: all but lo)."""
     present = list_links(channel)

@@ -79,7 +79,8 @@ def _by_maker(scene: _Scene, link: Link, found: observe.Seen) -> Iterator[Findin
     maker = MAKERS.get(link.kind)
     if maker is None or link.kind in whole.BATCH or found.master in _bonds(scene):
         return
-    stood = maker.fits(link, found, observe.list_links(scene.node.route))
+    own = [name for name in (link.host_name, link.master) if name]
+    stood = maker.fits(link, found, observe.find_links(scene.node.route, own))
     try:
         stood = stood and maker.make(scene.node, scene.pod, link) == found.index
         if not stood:
@@ -96,6 +97,7 @@ def _bonds(scene: _Scene) -> set[int]:
 
 
 def _look(node: Node, pod: Pod) -> _Scene:
+    # All at once: the Pod has few links, and what stands upon them (a bond, a bridge) is looked at, too.
     present = observe.list_links(pod.channel)
     addresses = pod.channel.dump(inet.get_addresses())
     routes: dict[int, set[_Route]] = {}
@@ -114,7 +116,7 @@ def _made_anew(scene: _Scene, link: Link) -> Iterator[Finding]:
     except (DatapathError, OSError) as error:
         yield Finding(f"{link.name} is gone", False, str(error))
     else:
-        if link.name in observe.list_links(scene.pod.channel):
+        if observe.find_link(scene.pod.channel, link.name) is not None:
             yield Finding(f"{link.name} was gone")
 
 
@@ -251,7 +253,9 @@ def _from_outside(scene: _Scene, link: Link, index: int) -> tuple[Interface, ...
 def readdress(node: Node, pod: Pod, link: Link, leaving: Collection[Interface]) -> None:
     """See interface.Datapath.readdress. What leaves goes first: the kernel takes every secondary address along with
     its primary, so that whatever is to stay is added again."""
-    found = observe.list_links(pod.channel).get(link.name)
+    found = observe.find_link(pod.channel, link.name)
+    if found is None and _is_driven_by_a_program(node, link):
+        return  # which has the addresses, too: they are told
     if found is None:
         raise DatapathError(f"cannot change the addresses of {link.name}: it is gone")
     guarded = link.anti_spoof and link.kind in _GUARDED
@@ -275,6 +279,11 @@ def readdress(node: Node, pod: Pod, link: Link, leaving: Collection[Interface]) 
     routes += [inet.default_route(index, name, gateway, link.addresses) for gateway in link.default_gateways]
     _run(pod.channel, routes)
     whole.apply_extras(node, pod, link)
+
+
+def _is_driven_by_a_program(node: Node, link: Link) -> bool:
+    lent = node.lent.get(link.host_name) if link.kind == "sriov" else None
+    return lent is not None and not lent.name
 
 
 def defaults(pod: Pod) -> list[str]:

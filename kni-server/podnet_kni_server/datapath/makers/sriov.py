@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from podnet_kni_server.datapath import devices, functions, giveback, physical
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.devices import Device
@@ -28,8 +30,11 @@ class Sriov:
         if lent is not None and lent.function is not None:
             found = devices.inside(pod, lent) if lent.name else None
             if found is not None:
-                _configure(node, detail, lent.function, link.mac or found.seen.mac)
+                _configure(node, detail, lent, link.mac or found.seen.mac)
                 return devices.correct(pod, link, found)
+            if not lent.name and physical.driver_of(lent.address) in physical.USER_SPACE:
+                _configure(node, detail, lent, link.mac or lent.function.former.mac)
+                return 0
             giveback.give_back(node, pod, lent)
         return _lend(node, pod, link, detail)
 
@@ -53,12 +58,12 @@ def _lend(node: Node, pod: Pod, link: Link, detail: SriovDetail) -> int:
     lent = _note(link, detail, virtual, function, device)
     node.lent.write(lent)
     if device is None:
-        _configure(node, detail, function, link.mac or former.mac)
+        _configure(node, detail, lent, link.mac or former.mac)
         return 0
     if link.mac and link.mac.lower() != device.seen.mac:
         index = node.index_of(virtual.physical)
         giveback.set_own_mac(node, index, function, device, link.mac)
-    _configure(node, detail, function, link.mac or device.seen.mac)
+    _configure(node, detail, lent, link.mac or device.seen.mac)
     fresh = next(one for one in devices.find_all(node.route) if one.address == virtual.address)
     return devices.move(node, pod, link, fresh, lent)
 
@@ -83,14 +88,22 @@ def _settings(node: Node, virtual: Virtual) -> Settings:
     return found[virtual.number]
 
 
-def _configure(node: Node, detail: SriovDetail, function: Function, mac: str) -> None:
-    """Set the function as the network asks. One that is not trusted cannot change its MAC address."""
+def _configure(node: Node, detail: SriovDetail, lent: Lent, mac: str) -> None:
+    """Set the function as the network asks. One that is not trusted cannot change its MAC address.
+
+    What is set already is left alone: drivers (i40e) reset a function when its MAC address is set, also to the same.
+    """
+    function = lent.function
+    assert function is not None, lent
     name, number = function.physical, function.number
     index = node.index_of(name)
     present = giveback.settings_of(node, index, name)[number]
     node.route.batch(functions.changes(index, name, number, present, _wanted(detail))).check()
-    if not detail.trust and mac != functions.NO_MAC:
+    mac = mac.lower()
+    if not detail.trust and mac != functions.NO_MAC and (function.pinned, present.mac) != (mac, mac):
         node.route.run(functions.set_mac(index, name, number, mac))
+        pinned = msgspec.structs.replace(function, pinned=mac)
+        node.lent.write(msgspec.structs.replace(lent, function=pinned))
 
 
 def _wanted(detail: SriovDetail) -> Settings:
