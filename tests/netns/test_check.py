@@ -13,11 +13,15 @@ import pytest
 from netns.kinds_lab import KINDS, every_kind, routed, stage, tap
 from netns.lab import Lab, Place, bridge, crosses, link, ready, route
 from podnet_kni_server.datapath import links as numbers
+from podnet_kni_server.datapath import observe
+from podnet_kni_server.datapath.channel import Channel
 from podnet_kni_server.datapath.kernel import KernelDatapath
 from podnet_kni_server.datapath.model import Link, NodeLink
+from podnet_kni_server.details import Extras, ShapingRecord
 
 WANTED = link(5, anti_spoof=True, routes=(route("10.9.0.0/16", "10.1.0.1"), route("fd00:9::/64"), route("10.8.0.0/24")))
 HOST = WANTED.host_name
+LIMITS = Extras(shaping=ShapingRecord(ingress_rate=10**8, egress_rate=10**8))
 
 
 async def _one(lab: Lab, wanted: Link = WANTED) -> tuple[Place, KernelDatapath, Place]:
@@ -262,6 +266,31 @@ async def test_the_node_tells_what_it_has_lost(lab: Lab) -> None:
     ]
     await ready(datapath, overlay)
     assert await datapath.check_node() == []
+
+
+@every_kind
+async def test_looking_lists_no_links_of_the_node(
+    lab: Lab, kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node has a link for each interface of its Pods, and the kernel holds its lock while it tells them all. Of a
+    Pod's own namespace one list is read."""
+    on = await stage(lab)
+    pod = lab.place()
+    wanted = [*KINDS[kind](5, tmp_path), link(7, name="net7", extras=LIMITS)]
+    await on.datapath.attach(pod.path, wanted)
+    listed: list[set[str]] = []
+
+    def listing(channel: Channel) -> dict[str, observe.Seen]:
+        found = observe.find_links(channel, ("br0", "lo"))
+        listed.append(set(found))
+        return plain(channel)
+
+    plain = observe.list_links
+    monkeypatch.setattr(observe, "list_links", listing)
+    assert (await on.datapath.check(pod.path, wanted)).findings == ()
+    assert await on.datapath.check_node() == []
+    assert listed, "the Pod's"
+    assert not any("br0" in one for one in listed), "only the node has a link of this name"
 
 
 @every_kind

@@ -23,9 +23,9 @@ from podnet_kni_server.checkpoint import Store
 from podnet_kni_server.cni import config, result
 from podnet_kni_server.cni.errors import CniError
 from podnet_kni_server.datapath import fdb, functions, inet, links, monitor, netlink, observe, worker
-from podnet_kni_server.datapath.channel import Channel
+from podnet_kni_server.datapath.channel import Channel, answer_of
 from podnet_kni_server.datapath.errors import DatapathError
-from podnet_kni_server.datapath.extras import traffic
+from podnet_kni_server.datapath.extras import policy, traffic
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.leases import Leases
 from podnet_kni_server.nri import convert, errors, events, framing, mux, nri_pb2, ttrpc, types
@@ -165,6 +165,13 @@ def _all_of(parse: Callable[[bytes], object]) -> Callable[[bytes], None]:
     return read
 
 
+def _usual(data: bytes) -> None:
+    """The answer to messages that went packed (usual attach): taken apart only when something was refused."""
+    told, fine = _Canned(data).carry_out(b"", 1)
+    if not fine:
+        answer_of([links.get_all()], told, 1).check()
+
+
 def resolver(data: bytes) -> None:
     """The resolv.conf that the runtime mounts."""
     own = resolv.Dns(("192.0.2.1",), ("corp.example",), ("edns0",))
@@ -180,6 +187,7 @@ _RESOLV = (b"search ns.svc.cluster.local cluster.local\nnameserver 10.96.0.10\no
 _READERS: tuple[Callable[[bytes], object], ...] = (
     lambda data: observe.read(_Canned(data), None),
     lambda data: _Canned(data).run(links.get_all()),
+    lambda data: _usual(data),
     _all_of(inet.parse_address),
     _all_of(inet.parse_route),
     _all_of(inet.is_default),
@@ -187,6 +195,7 @@ _READERS: tuple[Callable[[bytes], object], ...] = (
     _all_of(inet.table_of),
     _all_of(traffic.parse_limit),
     _all_of(traffic.target),
+    _all_of(policy.parse_rule),
     _all_of(links.port_of),
     _all_of(links.parse_vlans),
     _all_of(functions.parse),

@@ -30,7 +30,7 @@ class Looked:
 def look(pod: Pod, link: Link, made: Result, asked: Sequence[int], former: Collection[Route] | None) -> Looked:
     """What of `link` was not as its plugins left it. `asked` are the families whose default route leads over it,
     `former` the routes of the last look; None: there was none."""
-    found = observe.list_links(pod.channel).get(link.name)
+    found = observe.find_link(pod.channel, link.name)
     if found is None:
         gone = any(one.name == link.name for _, one in made.inside())
         lost = (Finding(f"{link.name} is gone", False, _ADVICE),) if gone else ()

@@ -32,7 +32,7 @@ def settle(
     `before` are the default routes as they were before the plugins ran. Answers the families whose default route
     was taken away from the plugins' link again. Raises RequestError when a family that is asked for has no gateway.
     """
-    found = observe.list_links(pod.channel).get(link.name)
+    found = observe.find_link(pod.channel, link.name)
     index = found.index if found else 0
     taken = tuple(v for v in (4, 6) if v not in asked and _give_back(pod.channel, index, before[v]))
     if index:
@@ -43,7 +43,7 @@ def settle(
 
 def holds(channel: Channel, name: str, wanted: Sequence[Interface]) -> bool:
     """Whether a link has all these addresses."""
-    found = observe.list_links(channel).get(name)
+    found = observe.find_link(channel, name)
     held = observe.parse_addresses(channel.dump(inet.get_addresses())).get(found.index, []) if found else []
     return all(address in held for address in wanted)
 
@@ -51,7 +51,7 @@ def holds(channel: Channel, name: str, wanted: Sequence[Interface]) -> bool:
 def put(channel: Channel, link: Link, made: Result, gone: Sequence[Interface]) -> None:
     """Put the addresses and routes of a lease upon a link, in place of `gone`. A default route is led over it
     where the link's record says so, and else left out."""
-    found = observe.list_links(channel).get(link.name)
+    found = observe.find_link(channel, link.name)
     if found is None:
         raise DatapathError(f"cannot give an address to {link.name}: there is no such interface")
     wanted = [ip.address for ip in made.ips]

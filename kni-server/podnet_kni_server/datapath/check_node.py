@@ -11,13 +11,14 @@ Present = dict[str, observe.Seen]
 
 def findings(channel: Channel, wanted: Sequence[NodeLink]) -> list[Finding]:
     """What of `wanted` is missing or changed."""
-    present = observe.list_links(channel)
-    return [finding for link in wanted for finding in _of_link(channel, present, link)]
+    bridged = [link for link in wanted if link.kind in ("bridge", "vxlan")]
+    # By name: a node has a link for each of its Pods' interfaces, and listing them all holds the kernel's lock.
+    names = {name for link in bridged for name in (link.name, link.uplink, link.vxlan_name) if name}
+    present = observe.find_links(channel, names)
+    return [finding for link in bridged for finding in _of_link(channel, present, link)]
 
 
 def _of_link(channel: Channel, present: Present, link: NodeLink) -> Iterator[Finding]:
-    if link.kind not in ("bridge", "vxlan"):
-        return
     bridge = present.get(link.name)
     if bridge is None:
         yield Finding(f"the bridge {link.name} is gone")

@@ -36,7 +36,7 @@ class Policy:
         table = link.extras.table if link.extras else 0
         if not table:
             return
-        index = observe.list_links(pod.channel)[link.name].index
+        index = observe.need_link(pod.channel, link.name).index
         requests = [inet.add_route(index, link.name, route, link.addresses, table) for route in routes(link)]
         requests += [_rule(_NEWRULE, address, table) for address in link.addresses]
         _check(pod.channel.batch(requests).errors.values(), errno.EEXIST)
@@ -46,7 +46,7 @@ class Policy:
         table = link.extras.table if link.extras else 0
         if not table:
             return
-        index = observe.list_links(pod.channel)[link.name].index
+        index = observe.need_link(pod.channel, link.name).index
         there = _routes_there(pod, table, index)
         for route in routes(link):
             if _key(route) not in there:
@@ -110,10 +110,17 @@ def _rules_there(pod: Pod, table: int) -> set[Address]:
     for version in _dumped(pod):
         head = _FIB_RULE.pack(inet.family(version), 0, 0, 0, 0, 0, 0, 0, 0)
         for body in pod.channel.dump(Request(_GETRULE, netlink.DUMP, head, ("list the rules",))):
-            own = netlink.attributes(body, _FIB_RULE.size)
-            if netlink.number(own.get(_TABLE, b"")) == table and _SRC in own:
-                found.add(ip_address(own[_SRC]))
+            asked, source = parse_rule(body)
+            if asked == table and source is not None:
+                found.add(source)
     return found
+
+
+def parse_rule(body: bytes) -> tuple[int, Address | None]:
+    """The table that a rule that was read asks, and the address from which; None: from several, or whatever."""
+    own = netlink.attributes(body, _FIB_RULE.size)
+    source = own.get(_SRC)
+    return netlink.number(own.get(_TABLE, b"")), ip_address(source) if source is not None else None
 
 
 def _dumped(pod: Pod) -> Iterator[int]:

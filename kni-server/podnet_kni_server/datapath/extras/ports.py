@@ -151,7 +151,7 @@ def _let_return(node: Node, link: Link) -> None:
 
 def _find_back(pod: Pod, link: Link) -> None:
     """The Pod's way to the node's address where no subnet of the link has it; it goes with the link."""
-    index = observe.list_links(pod.channel)[link.name].index
+    index = observe.need_link(pod.channel, link.name).index
     hops = [ip_address(text) for text in link.extras.gateways] if link.extras else []
     missing = [hop for hop in hops if hop.version == 4 and not any(hop in a.network for a in link.addresses)]
     routes = [inet.add_route(index, link.name, Route(ip_network(hop)), ()) for hop in missing]

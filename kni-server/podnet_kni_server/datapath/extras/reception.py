@@ -32,7 +32,7 @@ class Reception:
     def lost(self, node: Node, pod: Pod, link: Link) -> Iterator[str]:
         """See Extra. What the kernel tells is what was asked for, not what a bridge or a capture adds."""
         wanted = _flags(link)
-        found = observe.list_links(pod.channel)[link.name].flags if wanted else 0
+        found = observe.need_link(pod.channel, link.name).flags if wanted else 0
         for flag, word in _WORDS.items():
             if wanted & ~found & flag:
                 yield f"was no longer {word}"

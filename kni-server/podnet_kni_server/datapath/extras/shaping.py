@@ -50,11 +50,11 @@ class Shaping:
         limits = link.extras.shaping if link.extras else None
         if limits is None:
             return
-        rates = dict(traffic.parse_limit(body) for body in node.route.dump(traffic.get_limits()))
-        present = observe.list_links(node.route)
+        present = observe.find_links(node.route, [link.host_name, device_of(link.host_name)])
         host, device = present.get(link.host_name), present.get(device_of(link.host_name))
         if host is None:
             return  # which is the link's affair
+        rates = dict(traffic.parse_limit(body) for body in node.route.dump(traffic.get_limits()))
         if limits.ingress_rate and rates.get(host.index) != limits.ingress_rate // 8:
             yield "had lost the limit of what comes to it"
         held = device is not None and device.up and rates.get(device.index) == limits.egress_rate // 8

@@ -78,7 +78,8 @@ def redirect(index: int, name: str, target: int) -> Request:
 
 
 def get_limits() -> Request:
-    """Read the queues of all links."""
+    """Read the queues of all links. Asked for the one of a single link, the kernel tells it to all who listen for
+    changes."""
     return Request(_GETQDISC, netlink.DUMP, _TCMSG.pack(0, 0, 0, 0, 0), ("list the queues",))
 
 

@@ -31,7 +31,7 @@ class Bond:
         self.remove(node, pod, link)
         try:
             pod.channel.run(links.make(link.name, "bond", _data(detail), *_common(link), group=links.GROUP_POD))
-            index = observe.list_links(pod.channel)[link.name].index
+            index = observe.need_link(pod.channel, link.name).index
             for part in found:
                 parts.flush(pod, part)
                 parts.put(pod, index, part, ("put %s into the bond %s", part.name, link.name), down=True)

@@ -30,5 +30,6 @@ class Maker(Protocol):
         ...
 
     def fits(self, link: Link, found: Seen, on_node: dict[str, Seen]) -> bool:
-        """Whether `found`, in the Pod, is `link` as far as the kind alone knows; `on_node`: the node's links."""
+        """Whether `found`, in the Pod, is `link` as far as the kind alone knows; `on_node`: those of the node's links
+        that `link` names (host_name, master), as far as they are there."""
         ...

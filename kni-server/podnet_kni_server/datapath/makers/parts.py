@@ -12,7 +12,7 @@ from podnet_kni_server.datapath.worker import Pod
 
 def find(pod: Pod, link: Link, names: Sequence[str]) -> list[Seen]:
     """The parts of `link`. Raises: DatapathError when one is not in the Pod, or belongs to another link."""
-    present = observe.list_links(pod.channel)
+    present = observe.find_links(pod.channel, {link.name, *names})
     own = present.get(link.name)
     for name in names:
         part = present.get(name)
@@ -24,7 +24,7 @@ def find(pod: Pod, link: Link, names: Sequence[str]) -> list[Seen]:
 
 
 def hold(pod: Pod, index: int, names: Sequence[str]) -> bool:
-    """Whether all these links, and no others, are under the one with this index."""
+    """Whether all these links, and no others, are under the one with this index: for the others all are listed."""
     present = observe.list_links(pod.channel).values()
     return {one.name for one in present if one.master == index} == set(names)
 

@@ -31,7 +31,8 @@ class Routed:
     def make(self, node: Node, pod: Pod, link: Link) -> int:
         """See Maker."""
         found = upon.own_link(pod, link)
-        if found is not None and self.fits(link, found, observe.list_links(node.route)) and upon.looks_so(link, found):
+        on_node = observe.find_links(node.route, [link.host_name])
+        if found is not None and self.fits(link, found, on_node) and upon.looks_so(link, found):
             _complete(node, link, node.index_of(link.host_name))
             return found.index
         self.remove(node, pod, link)

@@ -33,9 +33,8 @@ class Tap:
 
     def make(self, node: Node, pod: Pod, link: Link) -> int:
         """See Maker."""
-        present = observe.list_links(pod.channel)
         found = upon.own_link(pod, link)
-        if found is not None and self._stands(link, present, observe.list_links(node.route)):
+        if found is not None and self._stands(node, pod, link, found):
             if link.anti_spoof:
                 attach.guard(node, spoof.guard([link]))
             return found.index
@@ -64,8 +63,10 @@ class Tap:
         guarded = host.group == links.GROUP_GUARDED
         return host.up and host.master == master.index and guarded == link.anti_spoof
 
-    def _stands(self, link: Link, present: dict[str, Seen], on_node: dict[str, Seen]) -> bool:
-        tap, inner, bridge = present[link.name], present.get(_inner(link)), present.get(_bridge(link))
+    def _stands(self, node: Node, pod: Pod, link: Link, tap: Seen) -> bool:
+        on_node = observe.find_links(node.route, [link.host_name, link.master])
+        present = observe.find_links(pod.channel, [_inner(link), _bridge(link)])
+        inner, bridge = present.get(_inner(link)), present.get(_bridge(link))
         if inner is None or bridge is None or not self.fits(link, tap, on_node):
             return False
         up = inner.up and bridge.up and tap.mtu == (link.mtu or tap.mtu)
@@ -107,8 +108,7 @@ def _make_tap(pod: Pod, link: Link) -> int:
         pod.inside(_open, link)
     except OSError as error:
         raise DatapathError(f"cannot make the tap device {link.name}: {error.strerror}") from error
-    present = observe.list_links(pod.channel)
-    tap, inner, bridge = (present[name] for name in (link.name, _inner(link), _bridge(link)))
+    tap, inner, bridge = (observe.need_link(pod.channel, name) for name in (link.name, _inner(link), _bridge(link)))
     size = netlink.u32(links.MTU, link.mtu or inner.mtu)
     port = netlink.u32(links.MASTER, bridge.index), links.no_link_local()
     what = "set up the wire of %s", link.name

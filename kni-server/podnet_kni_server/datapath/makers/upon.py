@@ -53,7 +53,7 @@ class Upon:
 
 def own_link(pod: Pod, link: Link) -> Seen | None:
     """The link of that name in the Pod. Raises: DatapathError when it is not ours."""
-    found = observe.list_links(pod.channel).get(link.name)
+    found = observe.find_link(pod.channel, link.name)
     if found is not None and found.group != links.GROUP_POD:
         raise DatapathError(f"cannot make {link.name}: the Pod has a link of that name that is not ours")
     return found

@@ -35,7 +35,7 @@ class Vrf:
             if own is None:
                 _make(pod, link, found)
             _add_routes(pod, detail, found)
-            return own.index if own is not None else observe.list_links(pod.channel)[link.name].index
+            return own.index if own is not None else observe.need_link(pod.channel, link.name).index
         except DatapathError:
             self.remove(node, pod, link)
             raise
@@ -55,7 +55,7 @@ def _make(pod: Pod, link: Link, found: list[Seen]) -> None:
     """Up before its parts join: their connected routes move into its table then."""
     mtu = (netlink.u32(links.MTU, link.mtu),) if link.mtu else ()
     pod.channel.run(links.make(link.name, "vrf", _data(link), *mtu, group=links.GROUP_POD))
-    index = observe.list_links(pod.channel)[link.name].index
+    index = observe.need_link(pod.channel, link.name).index
     pod.channel.run(links.set_up(index, link.name))
     for part in found:
         held = parts.addresses(pod, part)
