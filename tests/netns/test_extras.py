@@ -146,6 +146,49 @@ async def test_rates_beyond_32_bits_of_bytes(lab: Lab) -> None:
     assert "rate 100Gbit" in node.run("tc", "qdisc", "show", "dev", limited.host_name)
 
 
+async def test_bursts_are_those_asked_for(lab: Lab) -> None:
+    """What comes from the Pod waits in an ifb device, so that the burst is the same both ways."""
+    node, datapath, pod = await _one(lab)
+    limits = ShapingRecord(
+        ingress_rate=4 * _MEGABIT, ingress_burst=8 * _MEGABIT, egress_rate=2 * _MEGABIT, egress_burst=16 * _MEGABIT
+    )
+    limited = link(5, extras=Extras(shaping=limits))
+    await datapath.attach(pod.path, [limited])
+    (device,) = (name for name in node.links() if name.startswith("pnq"))
+    for name, burst in ((limited.host_name, 10**6), (device, 2 * 10**6)):
+        (shown,) = (
+            one for one in json.loads(node.run("tc", "-j", "qdisc", "show", "dev", name)) if one["kind"] == "tbf"
+        )
+        assert abs(shown["options"]["burst"] - burst) < burst / 100, (name, shown)
+    other = lab.place()
+    await datapath.attach(other.path, [link(6)])
+    assert crosses(other, pod, "10.1.0.5")
+    assert _at_once(other, pod, "10.1.0.5") >= 400_000, "a tenth of the time that the rate alone would take"
+    assert _at_once(pod, other, "10.1.0.6") >= 400_000
+
+
+def _at_once(source: Place, target: Place, address: str) -> int:
+    """Bytes that arrive within 0.1 s of 500,000 sent."""
+    with (
+        target.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as server,
+        source.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client,
+    ):
+        server.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
+        server.bind((address, 9998))
+        for _ in range(500):
+            client.sendto(bytes(1000), (address, 9998))
+        time.sleep(0.1)
+        server.setblocking(False)
+        total = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                total += len(server.recv(2048))
+        return total
+
+
+SO_RCVBUFFORCE = 33
+
+
 async def test_sweep_takes_limits_that_no_record_names(lab: Lab) -> None:
     node, datapath, pod = await _one(lab)
     before = node.links()

@@ -1,13 +1,16 @@
-"""Bonds that need a partner: LACP (IEEE 802.1AX) between a bond of a Pod and one at the far end of its cables."""
+"""Bonds: what of them the kernel has, by which of its links a flow leaves, and those that need a partner: LACP (IEEE
+802.1AX) between a bond of a Pod and one at the far end of its cables."""
 
 import asyncio
 import dataclasses
 import pathlib
 import re
+import socket
 from collections.abc import Callable
 
 import msgspec
 import pytest
+from netns.kinds_lab import bond, stage
 from netns.lab import Lab, Place, crosses, link
 from podnet_kni_server.datapath.lent import Ledger
 from podnet_kni_server.datapath.model import Link, host_name
@@ -49,8 +52,8 @@ async def test_two_bonds_agree_by_lacp(lab: Lab, tmp_path: pathlib.Path) -> None
         lab.cable(node, far, cable)
     _far(far)
     datapath = lab.datapath(node, Ledger(tmp_path))
-    bond = link(5, kind="bond", name="bond0", master="", mac="02:00:00:00:01:05", detail=LACP)
-    wanted = [_part(1, "cab0"), _part(2, "cab1"), bond]
+    made_of_them = link(5, kind="bond", name="bond0", master="", mac="02:00:00:00:01:05", detail=LACP)
+    wanted = [_part(1, "cab0"), _part(2, "cab1"), made_of_them]
     made = await datapath.attach(pod.path, wanted)
     await _until(lambda: _partner(pod)[1] == 2, 20)
     (address,) = msgspec.json.decode(far.ip("-j", "link", "show", "lag0"), type=list[dict[str, object]])
@@ -64,6 +67,74 @@ async def test_two_bonds_agree_by_lacp(lab: Lab, tmp_path: pathlib.Path) -> None
     await datapath.detach(pod.path, wanted)
     assert pod.links() == {"lo"}
     assert node.links() == {"lo", *CABLES}, "given back"
+
+
+SETTINGS = [
+    BondDetail(parts=["net1", "net2"], mode=mode, miimon=miimon, xmit_hash_policy=policy, fail_over_mac=mac)
+    for mode, miimon, policy, mac in (
+        ("balance-rr", 100, "layer2", "none"),
+        ("active-backup", 50, "layer2", "active"),
+        ("active-backup", 0, "layer2", "follow"),
+        ("balance-xor", 200, "layer2+3", "none"),
+        ("balance-xor", 100, "encap2+3", "none"),
+        ("balance-xor", 100, "encap3+4", "none"),
+        ("balance-xor", 100, "vlan+srcmac", "none"),
+        ("broadcast", 100, "layer2", "none"),
+        ("802.3ad", 100, "layer3+4", "none"),
+        ("balance-tlb", 1000, "layer3+4", "none"),
+        ("balance-alb", 50, "layer2", "none"),
+    )
+]
+
+
+def _words(detail: BondDetail) -> str:
+    return f"{detail.mode}-{detail.miimon}-{detail.xmit_hash_policy}-{detail.fail_over_mac}"
+
+
+@pytest.mark.needs("bond")
+@pytest.mark.parametrize("detail", SETTINGS, ids=_words)
+async def test_the_kernel_has_every_setting(lab: Lab, detail: BondDetail) -> None:
+    """And a bond whose setting somebody changed is made anew."""
+    on = await stage(lab)
+    pod = lab.place()
+    wanted = bond(5, detail=detail)
+    wanted[-1] = dataclasses.replace(wanted[-1], mac="" if detail.fail_over_mac != "none" else wanted[-1].mac)
+    await on.datapath.attach(pod.path, wanted)
+    assert _settings(pod) == (detail.mode, detail.miimon, detail.xmit_hash_policy, detail.fail_over_mac)
+    pod.ip("link", "set", "bond0", "type", "bond", "miimon", "333")
+    found = await on.datapath.check(pod.path, wanted)
+    assert [one.what for one in found.findings if one.repaired] == ["bond0 was not as it was made"]
+    assert _settings(pod) == (detail.mode, detail.miimon, detail.xmit_hash_policy, detail.fail_over_mac)
+
+
+def _settings(pod: Place) -> tuple[object, ...]:
+    (shown,) = msgspec.json.decode(pod.ip("-j", "-d", "link", "show", "bond0"))
+    has = shown["linkinfo"]["info_data"]
+    return tuple(has[key] for key in ("mode", "miimon", "xmit_hash_policy", "fail_over_mac"))
+
+
+@pytest.mark.needs("bond")
+@pytest.mark.parametrize(("policy", "parts"), [("layer2", 1), ("layer3+4", 2)])
+async def test_the_hash_policy_chooses_the_link(lab: Lab, policy: str, parts: int) -> None:
+    """Many flows to one neighbour: by their MAC addresses they are one, by their ports they are many."""
+    on = await stage(lab)
+    pod, other = lab.place(), lab.place()
+    detail = BondDetail(parts=["net1", "net2"], mode="balance-xor", xmit_hash_policy=policy)
+    await on.datapath.attach(pod.path, bond(5, detail=detail))
+    await on.datapath.attach(other.path, [link(6)])
+    assert crosses(pod, other, "10.1.0.6")
+    before = _sent(pod)
+    for _ in range(64):
+        with pod.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
+            for _ in range(4):
+                client.sendto(b"a flow of its own", ("10.1.0.6", 9))
+    used = [name for name, count in _sent(pod).items() if count - before[name] > 20]
+    assert len(used) == parts, (before, _sent(pod))
+
+
+def _sent(pod: Place) -> dict[str, int]:
+    shown = msgspec.json.decode(pod.ip("-j", "-s", "link"))
+    return {one["ifname"]: one["stats64"]["tx"]["packets"] for one in shown if one["ifname"] in ("net1", "net2")}
 
 
 async def _until(probe: Callable[[], bool], seconds: float) -> None:
