@@ -22,7 +22,7 @@ from podnet_api.errors import InvalidError
 from podnet_api.faults import FaultType
 from podnet_api.networks import Network
 
-from podnet_compat import annotation, attachment, names, parts, routes
+from podnet_compat import annotation, attachment, bare, names, parts, routes
 from podnet_compat import nad as nads
 from podnet_compat.annotation import Selection
 from podnet_compat.legacy import Nad
@@ -44,6 +44,8 @@ class Policy:
     system: frozenset[str] = frozenset({names.DEFAULT_NAMESPACE})
     inject: bool = False
     """Whether the Pod is made to ask for the devices that its NADs name."""
+    pages: bool = False
+    """Whether its containers are told of their huge pages then."""
 
 
 @dataclass(frozen=True)
@@ -255,8 +257,12 @@ def _default_network(annotations: dict[str, str], notes: Notes) -> Selection | N
 
 
 def _warn_of_historic(annotations: dict[str, str], notes: Notes) -> None:
+    owner = bare.owner(annotations)
     for key, current in names.HISTORIC.items():
-        if key in annotations:
+        if key == bare.KEY and owner in {bare.KNITTER, bare.GENIE}:
+            how = f"podnet-compat --systems={owner} translates such Pods, and podnet-compat translate FILE"
+            notes.warn(f"metadata.annotations[{key}]", f"has no effect: it is one of {owner.capitalize()}; {how}")
+        elif key in annotations:
             notes.warn(f"metadata.annotations[{key}]", f"has no effect, did you mean {current}?")
 
 

@@ -54,7 +54,7 @@ def userspace(host: Object, container: Object | None = None, **keys: Any) -> Obj
 _NET = ("Network", "IPv6Network", "EnableIPv4", "EnableIPv6", "SubnetLen", "SubnetMin", "SubnetMax", "IPv6SubnetLen",
         "IPv6SubnetMin", "IPv6SubnetMax", "Backend.Type", "Backend.VNI", "Backend.Port", "Backend.MTU")  # fmt: skip
 _TEXT = "data.net-conf.json"
-BOTH = {
+BOTH: Object = {
     "engine": "vpp", "iftype": "memif", "netType": "bridge", "memif": {"role": "master", "mode": "ethernet",
     "socketfile": "s"}, "vhost": {"mode": "server", "group": "g", "socketfile": "s"},
     "bridge": {"bridgeName": "4", "bridgeId": 4, "vlanId": 5},
@@ -66,7 +66,12 @@ SOCKET = userspace(
 )  # fmt: skip
 HERE = {"apiVersion": "cni.dev/v1", "kind": "NetworkConfiguration", "metadata": {"name": "x"}}
 SWITCHED = userspace(
-    BOTH, {**BOTH, "memif": {"role": "slave"}}, sharedDir="/d", kubeconfig="/k", logFile="/l", logLevel="d"
+    BOTH,
+    {**BOTH, "memif": {**BOTH["memif"], "role": "slave"}},
+    sharedDir="/d",
+    kubeconfig="/k",
+    logFile="/l",
+    logLevel="d",
 )
 EXAMPLES = (
     Example("flannel", [flannel(NET)], more=[flannel(HOST_GW), flannel(WIREGUARD)], texts=[_TEXT],

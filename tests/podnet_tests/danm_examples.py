@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -50,6 +51,34 @@ SERVICE = {
     },
     "spec": {"clusterIP": "None", "ports": [{"name": "diameter", "port": 3868, "protocol": "TCP"}]},
 }
+
+
+def service(**networks: str) -> Object:
+    """A Service with other keys: ``__`` in one stands for the slash behind the group, ``_`` for its dots."""
+    keys = {f"{group.replace('_', '.')}/{word}": text for key, text in networks.items()
+            for group, _, word in (key.partition("__"),)}  # fmt: skip
+    made = copy.deepcopy(SERVICE)
+    made["metadata"]["annotations"] = keys
+    made["spec"]["ports"][0] |= {"targetPort": 3900, "appProtocol": "diameter"}
+    made["spec"] |= {"type": "ClusterIP", "clusterIP": "10.96.0.9"}
+    return made
+
+
+_FRONT = '{"app":"front"}'
+_SERVICES = [
+    service(danm_io__selector=_FRONT, danm_io__tenantNetwork="t"),
+    service(danm_io__selector=_FRONT, danm_io__clusterNetwork="c"),
+    service(danm_k8s_io__selector=_FRONT, danm_k8s_io__network="n"),
+    service(danm_k8s_io__selector=_FRONT, danm_k8s_io__tenantNetwork="t"),
+    service(danm_k8s_io__selector=_FRONT, danm_k8s_io__clusterNetwork="c"),
+]
+_SERVED = [
+    network("DanmNet", "n", "a", host_device="ens4", cidr="10.0.0.0/24"),
+    network("TenantNetwork", "t", "a", host_device="ens5", cidr="10.3.0.0/24"),
+    network("ClusterNetwork", "c", host_device="ens6", cidr="10.4.0.0/24"),
+    pod([{"network": "n", "ip": "10.0.0.9"}, {"tenantNetwork": "t", "ip": "10.3.0.9"},
+         {"clusterNetwork": "c", "ip": "10.4.0.9"}], "a", labels={"app": "front"}),
+]  # fmt: skip
 _OPTIONS = {
     "host_device": "ens4",
     "cidr": "10.1.0.0/24",
@@ -106,6 +135,7 @@ _AROUND = [
     network("TenantNetwork", "t", "a", host_device="ens5", cidr="10.3.0.0/24"),
     network("ClusterNetwork", "c", host_device="ens6"),
 ]
+_RELEASED = [{**item, "apiVersion": "danm.k8s.io/v1"} for item in _AROUND]
 _DEVICES = [
     {"name": "ens4", "alloc": "gAAA", "vniType": "vlan", "vniRange": "2000-2500,2601"},
     {"name": "ens5"},
@@ -118,9 +148,13 @@ EXAMPLES = [
             refused=[(("spec", "Options", "device_pool"), "x/y"), (("spec", "more"), "x"),
                      (("spec", "Options", "more"), "x")], fields=_FIELDS),
     Example("DanmNet", [_network("DanmNet", "n", "macvlan", _OPTIONS), _PODS[1], _M],
-            refused=[(("spec", "AllowedTenants", 0), "a")], fields=_FIELDS - {
-                "spec.Options.vxlan", "spec.Options.device_pool"}),
-    Example("TenantNetwork", [_network("TenantNetwork", "n", "macvlan", _OPTIONS), _PODS[2], _M]),
+            more=[_network("DanmNet", "n", "macvlan", _VXLAN), _network("DanmNet", "n", "sriov", _SRIOV),
+                  _network("DanmNet", "n", "flannel", _STATIC)],
+            refused=[(("spec", "AllowedTenants", 0), "a")], fields=_FIELDS),
+    Example("TenantNetwork", [_network("TenantNetwork", "n", "macvlan", _OPTIONS), _PODS[2], _M],
+            more=[_network("TenantNetwork", "n", "macvlan", _VXLAN), _network("TenantNetwork", "n", "sriov", _SRIOV),
+                  _network("TenantNetwork", "n", "flannel", _STATIC)],
+            refused=[(("spec", "AllowedTenants", 0), "a")], fields=_FIELDS),
     Example("TenantConfig", [tenant_config(_DEVICES, flannel="f1", weave="w1"),
                              network("TenantNetwork", "t", "a", host_device="ens5"),
                              network("TenantNetwork", "u", "a", {"NetworkType": "flannel"})],
@@ -129,12 +163,15 @@ EXAMPLES = [
                               "hostDevices[].alloc", "networkIds.flannel"})),
     Example("interfaces", [pod(_ENTRIES, "a"), *_AROUND], texts=["danm.io/interfaces"],
             refused=[(("metadata", "annotations", "danm.io/interfaces", 0, "more"), "x")]),
+    Example("interfaces of the released versions", [pod(_ENTRIES, "a", "danm.k8s.io/interfaces"), *_RELEASED],
+            texts=["danm.k8s.io/interfaces"],
+            refused=[(("metadata", "annotations", "danm.k8s.io/interfaces", 0, "more"), "x")]),
     Example("interfaces of a static network", [
         pod([{"network": "n", "ip": "10.1.0.9", "ip6": "dynamic", "proutes": {"10.30.0.0/16": "10.1.0.3"}}], "a"),
         _network("DanmNet", "n", "flannel", _STATIC)], texts=["danm.io/interfaces"]),
-    Example("Service", [SERVICE, network("DanmNet", "n", "a", host_device="ens4", cidr="10.0.0.0/24"),
-                        pod([{"network": "n", "ip": "10.0.0.9"}], "a", labels={"app": "front"})],
-            texts=["danm.io/selector"], refused=[(("spec", "selector", "app"), "x")]),
+    Example("Service", [SERVICE, *_SERVED], more=_SERVICES, texts=["danm.io/selector", "danm.k8s.io/selector"],
+            refused=[(("spec", "selector", "app"), "x")],
+            marks=[("metadata", "labels"), ("spec", "type")]),  # the Service stays, with its type
     Example("DanmEp", [{"apiVersion": "danm.io/v1", "kind": "DanmEp", "metadata": {"name": "e", "namespace": "a"},
                         "spec": {"NetworkName": "n", "Interface": {"Name": "eth0", "Address": "10.0.0.9/24"}}}]),
 ]  # fmt: skip

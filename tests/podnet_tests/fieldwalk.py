@@ -84,12 +84,23 @@ def _refused(example: Example, path: Path, value: object) -> str:
 
 
 def _missing(example: Example) -> Iterator[str]:
-    whole = [opened(item, example.texts) for item in (example.objects[0], *example.more)]
-    there = {_general(path) for item in whole for path in leaves(item)}
-    there |= {_general(path) for path, _ in example.refused}
+    there = paths(example)
     for name in sorted(example.fields):
-        if not any(one == name or one.startswith((f"{name}.", f"{name}[")) for one in there):
+        if not any(within(one, name) for one in there):
             yield f"{example.name}: the example has no {name}"
+
+
+def paths(example: Example, kind: str | None = None) -> set[str]:
+    """The fields that the walk through ``example`` comes to, in objects of ``kind`` (None: of all), dotted, with list
+    places as ``[]``."""
+    items = [item for item in (example.objects[0], *example.more) if kind in {None, item.get("kind", "")}]
+    there = {_general(path) for item in items for path in leaves(opened(item, example.texts))}
+    return there | {_general(path) for path, _ in example.refused if example.objects[0] in items}
+
+
+def within(path: str, name: str) -> bool:
+    """Whether ``path`` is the field ``name`` or in it."""
+    return path == name or path.startswith((f"{name}.", f"{name}["))
 
 
 def _seen(example: Example, objects: Iterable[Object]) -> Seen:

@@ -82,7 +82,7 @@ KURYR_FAR = kuryr("net", "b", **{DECIDED: "by-hand"})
 _RANGE = ("start", "end", "gateway", "prefixLength", "vlan")
 _NPWG = frozenset(f"metadata.annotations[{NETWORKS}][].{key}" for key in ENTRY)
 EXAMPLES = (
-    Example("tungsten nad", [FABRIC], fields=frozenset(
+    Example("tungsten nad", [FABRIC], texts=[f"{TF}network"], fields=frozenset(
         f"metadata.annotations[{TF}{key}]" for key in ("cidr", "ip_fabric_forwarding", "ip_fabric_snat", "network"))),
     Example("tungsten pod", [pod({
         NETWORKS: [ENTRY], f"{TF}network": {"domain": "d", "project": "p", "name": "n"}, f"{TF}fip-pool": "x",

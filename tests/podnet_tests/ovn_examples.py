@@ -100,7 +100,7 @@ NIC = (
     "vlan_id", "ingress_rate", "egress_rate", "ingress_burst", "egress_burst", "security_groups", "routes",
     "layer2_forward", "port_security", "port_vips", "pod_nic_type", "activation_strategy", "dhcp-v4-options",
     "dhcp-v6-options", "mirror", "latency", "limit", "loss", "jitter", "priority", "provider_network", "allocated",
-    "routed", "cidr", "gateway", "vf", "vf_representor", "virtualmachine", "allow_live_migration",
+    "network_policy_for", "routed", "cidr", "gateway", "vf", "vf_representor", "virtualmachine", "allow_live_migration",
 )  # fmt: skip
 _VALUES = {"ip_address": "10.9.0.5", "mac_address": "02:00:00:00:00:01", "default_route": "true"}
 
@@ -165,7 +165,8 @@ EXAMPLES = (
             texts=["spec.config"], marks=[("spec", "config", "cniVersion"), ("spec", "config", "type")],
             fields=frozenset(f"spec.config.{key}" for key in (*CONFIG, "netAttachDefName", "name"))),
     Example("ovn pod", [pod({NETWORKS: [{"name": "net", "namespace": "b", "mac": "02:00:00:00:00:01",
-                                         "interface": "left"}]}), overlay("net", "b")], texts=[NETWORKS]),
+                                         "interface": "left", "ips": ["10.1.0.5/16"]}]}), overlay("net", "b")],
+            texts=[NETWORKS]),
     Example("kube-ovn subnet", [SUBNET, kubeovn()], fields=frozenset(f"spec.{key}" for key in SUBNET["spec"])),
     Example("kube-ovn vpc", [VPC]),
     Example("kube-ovn vlan", [VLAN, PROVIDER]),

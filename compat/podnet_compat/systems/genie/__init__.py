@@ -4,7 +4,7 @@ its status ``multi-ip-preferences``.
 Pure. It takes the place of the cluster's default network.
 """
 
-from podnet_compat.systems import bare
+from podnet_compat import bare
 from podnet_compat.systems.genie import networks, pods
 from podnet_compat.systems.registry import Kind, System
 

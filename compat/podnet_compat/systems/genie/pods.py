@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from podnet_api.errors import InvalidError
 from podnet_api.faults import FaultType
 
-from podnet_compat import names
+from podnet_compat import bare, names
 from podnet_compat.reader import Notes
-from podnet_compat.systems import bare, base
+from podnet_compat.systems import base
 from podnet_compat.systems.base import Made, Objects, Source
 from podnet_compat.systems.genie import networks
 
@@ -37,7 +37,7 @@ def is_genies(pod: Source, _: Objects) -> bool:
     """Whether Genie's own annotations decide over ``pod``."""
     if names.NETWORKS in pod.annotations or bare.CNI not in pod.annotations:
         return False
-    return bool(pod.annotations[bare.CNI].strip()) or bare.owner(pod) != bare.KNITTER
+    return bool(pod.annotations[bare.CNI].strip()) or bare.owner(pod.annotations) != bare.KNITTER
 
 
 def translate(pod: Source, objects: Objects) -> Made:
@@ -50,7 +50,7 @@ def translate(pod: Source, objects: Objects) -> Made:
         if text.strip():
             notes.warn(f"metadata.annotations[{bare.KEY}]", f"has no effect beside {bare.CNI}, which names plugins")
         further = _plugins(listing, plugins, objects)
-    elif bare.owner(pod) == bare.GENIE:
+    elif bare.owner(pod.annotations) == bare.GENIE:
         _logical(listing, text, objects)
     else:
         message = "is empty: cAdvisor chose the plugin; name a network, or remove it for the cluster's default"

@@ -3,7 +3,7 @@
 Pure. It takes the place of the cluster's default network.
 """
 
-from podnet_compat.systems import bare
+from podnet_compat import bare
 from podnet_compat.systems.knitter import networks, pods
 from podnet_compat.systems.registry import Kind, System
 

@@ -11,9 +11,9 @@ from podnet_api import kni
 from podnet_api import names as api_names
 from podnet_api.faults import FaultType
 
-from podnet_compat import addresses, jsontext, names, ranges
+from podnet_compat import addresses, bare, jsontext, names, ranges
 from podnet_compat.reader import Notes, Reader
-from podnet_compat.systems import bare, base
+from podnet_compat.systems import base
 from podnet_compat.systems.base import Listing, Made, Objects, Source
 from podnet_compat.systems.knitter import networks
 
@@ -26,7 +26,7 @@ _ADVICE = {"ip_address": ", did you mean 'ip_addr'?"}
 
 def is_knitters(pod: Source, _: Objects) -> bool:
     """Whether ``networks`` is Knitter's, and no key decides before it."""
-    return bare.owner(pod) == bare.KNITTER and names.NETWORKS not in pod.annotations
+    return bare.owner(pod.annotations) == bare.KNITTER and names.NETWORKS not in pod.annotations
 
 
 def translate(pod: Source, objects: Objects) -> Made:

@@ -6,7 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from podnet_compat.systems import Outcome, bare, base, translate_objects
+from podnet_api import core
+from podnet_api.meta import ObjectMeta
+from podnet_compat import bare
+from podnet_compat import pod as pods
+from podnet_compat.systems import Outcome, translate_objects
 from podnet_tests import fieldwalk, genie_examples
 from podnet_tests.genie_examples import pod, port, ports
 from podnet_tests.translated import lists, only
@@ -155,9 +159,26 @@ def test_networks_that_are_refused(network: dict[str, Any], words: str) -> None:
     ],
 )
 def test_whose_the_bare_annotation_is(annotations: dict[str, str], owner: str) -> None:
-    item = pod()
-    item["metadata"]["annotations"] = annotations
-    assert bare.owner(base.source(item)) == owner
+    assert bare.owner(annotations) == owner
+
+
+@pytest.mark.parametrize(
+    ("annotations", "words"),
+    [
+        (
+            {"networks": '{"ports":[{"attach_to_network":"a"}]}'},
+            "it is one of Knitter; podnet-compat --systems=knitter",
+        ),
+        ({"networks": "a,b", "cni": ""}, "it is one of Genie; podnet-compat --systems=genie"),
+        ({"networks": '[{"name":"a"}]'}, "did you mean k8s.v1.cni.cncf.io/networks?"),
+    ],
+)
+def test_who_translates_the_bare_annotation_is_said(annotations: dict[str, str], words: str) -> None:
+    """Where the system is not translated live: it is no misspelt key of Multus."""
+    found = pods.read(core.Pod(metadata=ObjectMeta(name="p", namespace="a", annotations=annotations)), "a")
+    assert [
+        line for line in found.warnings if "metadata.annotations[networks]: has no effect" in line and words in line
+    ]
 
 
 def test_documents_of_others_are_left_alone() -> None:

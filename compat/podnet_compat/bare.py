@@ -1,29 +1,31 @@
 """Whose the annotation ``networks``, without a prefix, is. Pure.
 
 Three systems have used it: Knitter with a JSON object that has ports, Genie with a comma list beside ``cni: ""``, and
-Multus 1.x with a JSON list, which no released Multus reads any more.
+Multus 1.x with a JSON list, which no released Multus reads any more. ``systems`` translates the first two, ``pod`` says
+whose it is where they are not translated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from podnet_compat import jsontext
-from podnet_compat.systems.base import Source
 
 KEY = "networks"
 CNI = "cni"
 KNITTER, GENIE, MULTUS = "knitter", "genie", "multus"
 
 
-def owner(pod: Source) -> str:
+def owner(annotations: Mapping[str, str]) -> str:
     """One of the three; "" where the annotation is missing or nobody reads it."""
-    text = pod.annotations.get(KEY, "").strip()
+    text = annotations.get(KEY, "").strip()
     if not text:
         return ""
     if text.startswith("{"):
         return KNITTER if _has_ports(text) else ""
     if text.startswith("["):
         return MULTUS
-    return GENIE if CNI in pod.annotations and not pod.annotations[CNI].strip() else ""
+    return GENIE if CNI in annotations and not annotations[CNI].strip() else ""
 
 
 def _has_ports(text: str) -> bool:
