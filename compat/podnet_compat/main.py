@@ -104,6 +104,11 @@ def parser() -> argparse.ArgumentParser:
         help="have Pods ask for the devices that their NADs name (resourceName), as network-resources-injector does",
     )
     parser.add_argument(
+        "--inject-hugepages",
+        action="store_true",
+        help="with --inject-resources: tell such Pods their huge pages in /etc/podnetinfo (there injectHugepageDownApi)",
+    )
+    parser.add_argument(
         "--attach-with",
         choices=[names.NATIVE, names.PLUGINS],
         default=names.NATIVE,
@@ -135,6 +140,7 @@ def policy(options: argparse.Namespace) -> Policy:
         delegates=annotation.named(options.default_networks, names.DEFAULT_NAMESPACE, "--default-networks"),
         system=_listed(options.system_namespaces),
         inject=options.inject_resources,
+        pages=options.inject_hugepages,
     )
 
 

@@ -57,7 +57,7 @@ class Webhook:
                     await self._make(made)
         except InvalidError as error:
             return Deny("Pod", request.name, error.faults)
-        devices = injection.patch(request.object, made.resources) if created and self._policy.inject else []
+        devices = self._injected(request, made) if created else []
         listed = made.networks or (() if created else pods.ONLY_DEFAULT)
         return Allow([*_patch(listed), *devices] if listed else [], list(made.warnings))
 
@@ -84,8 +84,13 @@ class Webhook:
                     await self._make(made)
         except InvalidError as error:
             return Deny("Pod", request.name, error.faults)
-        devices = injection.patch(request.object, made.resources) if self._policy.inject else []
+        devices = self._injected(request, made)
         return Allow([*takeover.patch(annotations, made.networks), *devices], list(made.warnings))
+
+    def _injected(self, request: Request, made: pods.Translation) -> list[dict[str, Any]]:
+        if not self._policy.inject:
+            return []
+        return injection.patch(request.object, made.resources, pages=self._policy.pages)
 
     async def validate_nad(self, request: Request) -> Allow | Deny:
         """Warnings only: another implementation may well have a use for what we cannot translate."""

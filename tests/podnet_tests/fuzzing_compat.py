@@ -23,7 +23,7 @@ from podnet_compat import nad as nads
 from podnet_compat import pod as pods
 from podnet_compat.legacy import Nad, NadSpec
 
-from podnet_tests import fuzzing, translations
+from podnet_tests import fuzzing, fuzzing_files, translations
 
 Json = Any
 
@@ -178,6 +178,8 @@ class Compat:
     feed: Callable[[bytes], None]
     seeds: list[Json]
     texts: list[str]
+    share: float = 1.0
+    """Of the inputs of a run, beside the others: less where one takes milliseconds."""
 
 
 TARGETS = {
@@ -186,9 +188,15 @@ TARGETS = {
     "compat-nad-object": Compat(nad_object, [
         {"metadata": {"name": "n", "namespace": "test", "annotations": {names.NODE_SELECTOR: "a=b"}},
          "spec": {"config": json.dumps(plugin)}} for plugin in (*PLUGINS, _CHAIN)], []),
-    "compat-systems": Compat(translations.feed, [json.loads(seed) for seed in translations.SEEDS], []),
     "compat-whereabouts": Compat(reserved, IPPOOLS, []),
+    "compat-pod": Compat(fuzzing_files.pod, fuzzing_files.PODS, []),
+    "compat-plan": Compat(fuzzing_files.plan, fuzzing_files.CLUSTER, [], 0.3),
+    "compat-manifests": Compat(fuzzing_files.manifests, [], fuzzing_files.FILES, 0.1),
+    **{f"compat-of-{family}": Compat(translations.feed, [
+        [first, *one.objects[1:]] for one in listed for first in (one.objects[0], *one.more)
+    ], []) for family, listed in translations.FAMILIES.items() if listed},
 }  # fmt: skip
+"""By name; those of other systems by the modules of their examples."""
 _VALUES: tuple[Json, ...] = (
     None, True, False, 0, 1, -1, 4095, 65536, 2**63, 1e308, 0.5, "", " ", "x", "eth1", "a/b", "10.1.0.0/24", "10.1.0.5",
     "10.1.0.5/24", "10.1.0.5-10.1.0.9/24", "010.1.0.0/24", "fd00::/64", "fd00::1", "fe80::1%eth0", "::ffff:10.1.0.1",
@@ -214,10 +222,10 @@ def plain(target: Compat) -> fuzzing.Target:
 
 def inputs(target: Compat, chance: random.Random) -> Iterator[bytes]:
     """Mutations of either sort, for ever."""
-    values = mutations(target, chance)
+    values, bytes_ = mutations(target, chance) if target.seeds else iter(()), plain(target)
     while True:
         yield from itertools.islice(values, 70)
-        yield from fuzzing.mutations(plain(target), chance, 30)
+        yield from fuzzing.mutations(bytes_, chance, 30)
 
 
 def _changed(value: Json, target: Compat, chance: random.Random) -> Json:

@@ -24,14 +24,18 @@ from podnet_tests.fieldwalk import Example, Path
 Object = dict[str, Any]
 
 
-def examples() -> list[Example]:
-    """Those of every module beside this one that is called ``..._examples``."""
+def examples() -> dict[str, list[Example]]:
+    """Those of every module beside this one that is called ``..._examples``, by its name before that."""
     modules = sorted(path.stem for path in pathlib.Path(__file__).parent.glob("*_examples.py"))
-    found = (getattr(importlib.import_module(f"podnet_tests.{name}"), "EXAMPLES", ()) for name in modules)
-    return [one for listed in found for one in listed if isinstance(one, Example) and one.systems is None]
+    found = {name: getattr(importlib.import_module(f"podnet_tests.{name}"), "EXAMPLES", ()) for name in modules}
+    return {
+        name.removesuffix("_examples"): [one for one in listed if isinstance(one, Example) and one.systems is None]
+        for name, listed in found.items()
+    }
 
 
-EXAMPLES = examples()
+FAMILIES = examples()
+EXAMPLES = [one for listed in FAMILIES.values() for one in listed]
 KEYS = sorted({key for one in EXAMPLES for item in one.objects for key in fieldwalk.annotated(item)})
 SEEDS = [json.dumps([*one.objects]).encode() for one in EXAMPLES]
 WORDS = [

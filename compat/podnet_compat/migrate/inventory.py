@@ -14,7 +14,7 @@ from podnet_api.errors import InvalidError
 
 from podnet_compat import legacy, names
 from podnet_compat.legacy import Nad
-from podnet_compat.migrate import multus
+from podnet_compat.migrate import injector, multus
 from podnet_compat.systems import workloads
 
 Object = dict[str, Any]
@@ -72,6 +72,8 @@ class Inventory:
     carried: list[Carried] = field(default_factory=list)
     namespaces: dict[str, Object] = field(default_factory=dict)
     multus: list[multus.Config] = field(default_factory=list)
+    injectors: list[tuple[str, str]] = field(default_factory=list)
+    """Configurations of network-resources-injector: the namespace, and the text."""
     policies: list[tuple[str, str]] = field(default_factory=list)
     records: dict[str, dict[str, str]] = field(default_factory=dict)
     """Namespace -> Pod -> the addresses that it had (see ``kept``)."""
@@ -110,7 +112,7 @@ def sort(items: Iterable[Object], namespace: str, texts: Mapping[str, str] | Non
 
 
 def _sort(made: Inventory, item: Object, namespace: str) -> None:
-    kind, group = item.get("kind"), str(item.get("apiVersion") or "").rpartition("/")[0]
+    kind, group = str(item.get("kind") or ""), str(item.get("apiVersion") or "").rpartition("/")[0]
     meta = as_object(item.get("metadata"))
     name, space = str(meta.get("name") or ""), str(meta.get("namespace") or namespace)
     if kind == legacy.KIND:
@@ -124,7 +126,7 @@ def _sort(made: Inventory, item: Object, namespace: str) -> None:
     elif kind == "MutatingWebhookConfiguration":
         made.webhook = item if name == WEBHOOK else made.webhook
     elif (group, kind) in workloads.PODS:
-        _carried(made, item, workloads.PODS[(group, str(kind))], space, name)
+        _carried(made, item, workloads.PODS[(group, kind)], space, name)
 
 
 def _nad(made: Inventory, item: Object, namespace: str) -> None:
@@ -140,6 +142,9 @@ def _config_map(made: Inventory, item: Object, namespace: str, name: str) -> Non
     texts = {key: text for key, text in as_object(item.get("data")).items() if isinstance(text, str)}
     if name == "podnet-migration":
         made.records[namespace] = texts
+        return
+    if name == injector.NAME and injector.KEY in texts:
+        made.injectors.append((namespace, texts[injector.KEY]))
         return
     found = [multus.find(f"ConfigMap {namespace}/{name}[{key}]", text) for key, text in texts.items()]
     made.multus += [one for one in found if one is not None]

@@ -19,7 +19,7 @@ from podnet_compat import attachment, legacy, names, systems
 from podnet_compat import nad as nads
 from podnet_compat import pod as pods
 from podnet_compat.legacy import Nad
-from podnet_compat.migrate import addressing, defaults, multus, report
+from podnet_compat.migrate import addressing, defaults, injector, multus, report
 from podnet_compat.migrate.inventory import POLICY, Carried, Inventory
 from podnet_compat.migrate.report import Outcome, Report, Row
 
@@ -44,6 +44,7 @@ def plan(found: Inventory, foreign: Iterable[Row] = ()) -> Report:
     """The whole plan. ``foreign``: what becomes of the objects of other systems."""
     moved = frozenset(name for name in found.namespaces if found.moved(name))
     rows = [multus.row(config, found.nads.values(), moved) for config in found.multus]
+    rows += [injector.row(*one) for one in found.injectors]
     rows += [_namespace(found, name) for name in namespaces(found)]
     rows += [_nad(nad) for nad in found.nads.values()]
     rows += [_broken(error) for error in found.broken]

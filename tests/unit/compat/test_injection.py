@@ -53,3 +53,18 @@ def test_what_the_pod_has_of_its_own_stays() -> None:
     [volume] = injection.patch(item, {VF: 1})[1:]
     assert (volume["path"], volume["value"]["name"]) == ("/spec/volumes/-", "podnetinfo")
     assert len(injection.patch(pod(None, volumes=[{"name": "podnetinfo"}]), {VF: 1})) == 1
+
+
+def test_huge_pages_are_told_to_the_container_that_has_them() -> None:
+    pages = {"requests": {"hugepages-1Gi": "2Gi", "hugepages-2Mi": "0"}, "limits": {"hugepages-1Gi": "2Gi"}}
+    item = pod(pages, None)
+    volume, _, own, _ = injection.patch(item, {VF: 1}, pages=True)[1:]
+    told = {one["path"]: one["resourceFieldRef"] for one in volume["value"][0]["downwardAPI"]["items"][2:]}
+    assert told == {
+        f"hugepages_1G_{kind}_c0": {"containerName": "c0", "resource": f"{kind}s.hugepages-1Gi", "divisor": "1Mi"}
+        for kind in ("request", "limit")
+    }
+    assert (own["path"], own["value"]) == ("/spec/containers/0/env", [{"name": "CONTAINER_NAME", "value": "c0"}])
+    item["spec"]["containers"][0]["env"] = [{"name": "CONTAINER_NAME", "value": "mine"}]
+    assert not any("env" in step["path"] for step in injection.patch(item, {VF: 1}, pages=True))
+    assert len(injection.patch(item, {VF: 1})[1]["value"][0]["downwardAPI"]["items"]) == 2

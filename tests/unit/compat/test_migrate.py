@@ -17,7 +17,18 @@ from podnet_api import names as api_names
 from podnet_compat import legacy, main, names
 from podnet_compat import pod as pods
 from podnet_compat.annotation import parse
-from podnet_compat.migrate import addressing, foreign, inventory, kept, multus, planning, report, steps, takeover
+from podnet_compat.migrate import (
+    addressing,
+    foreign,
+    injector,
+    inventory,
+    kept,
+    multus,
+    planning,
+    report,
+    steps,
+    takeover,
+)
 from podnet_compat.migrate.report import Outcome, Row
 from podnet_compat.reader import Notes
 
@@ -182,6 +193,26 @@ def test_keys_of_multus(value: Object, outcome: Outcome, said: str) -> None:
     assert row.outcome is outcome, row
     assert any(said in text for text in row.said) if said else not row.said, row.said
     assert row.name == "ConfigMap kube-system/multus-daemon-config[daemon-config.json]"
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome", "said"),
+    [
+        ("{}", Outcome.MOVES, []),
+        ('{"features": {"enableHugePageDownApi": false}}', Outcome.MOVES, []),
+        ('{"features": {"enableHugePageDownApi": true}}', Outcome.DECIDE, ["--inject-hugepages"]),
+        ('{"features": {"enableHonorExistingResources": true}}', Outcome.DECIDE, ["only what is missing"]),
+        ('{"user-defined-injections": {"sriov": {"op": "add"}, "b": 5}}', Outcome.DECIDE,
+         ["user-defined-injections.sriov: Pods with this label", "user-defined-injections.b"]),
+        ('{"user-defined-injections": [', Outcome.DECIDE, ["data[config.json]: "]),
+    ],
+)  # fmt: skip
+def test_what_the_injector_did(text: str, outcome: Outcome, said: list[str]) -> None:
+    meta = {"name": injector.NAME, "namespace": "kube-system"}
+    found = rows({"kind": "ConfigMap", "apiVersion": "v1", "metadata": meta, "data": {"config.json": text}})
+    row = found["ConfigMap", injector.NAME]
+    assert (row.outcome, row.namespace) == (outcome, "kube-system")
+    assert [words in one for words, one in zip(said, row.said, strict=True)] == [True] * len(said)
 
 
 @pytest.mark.parametrize("text", ["{", "5", "[]", '{"type": "bridge"}', '{"plugins": 5}'])
