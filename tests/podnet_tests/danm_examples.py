@@ -41,7 +41,7 @@ def tenant_config(devices: list[Object], **ids: str) -> Object:
     }
 
 
-SERVICE = {
+SERVICE: Object = {
     "apiVersion": "v1",
     "kind": "Service",
     "metadata": {
