@@ -34,6 +34,7 @@ class Index(Generic[K]):
 
     def __init__(self, cache: Cache[K], key: Callable[[K], str]) -> None:
         self._key = key
+        self._keys: dict[tuple[str, str], str] = {}
         self._found: defaultdict[str, dict[tuple[str, str], K]] = defaultdict(dict)
         cache.listen(self._changed)
 
@@ -43,12 +44,13 @@ class Index(Generic[K]):
 
     def _changed(self, old: K | None, new: K | None) -> None:
         if old is not None:
-            before = self._found[self._key(old)]
-            before.pop(_name(old), None)
-            if not before:
-                del self._found[self._key(old)]
+            key = self._keys.pop(_name(old))
+            self._found[key].pop(_name(old))
+            if not self._found[key]:
+                del self._found[key]
         if new is not None:
-            self._found[self._key(new)][_name(new)] = new
+            key = self._keys[_name(new)] = self._key(new)
+            self._found[key][_name(new)] = new
 
 
 class Store:
