@@ -17,7 +17,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 # Must be set before grpc is imported: its fork handlers deadlock with threads of ours.
@@ -25,14 +25,12 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # When it is imported aiohttp loads all authorities that the system trusts, for contexts that are not used here: 2 MiB.
 os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from podnet_api import core as kube_core
 from podnet_api import names, program, reasons
 from podnet_api.errors import KubeError, PodnetError
 from podnet_api.kube import Client, Credentials
 
-from podnet_kni_server import asked, attach, devinfo, extras, npwg, publish, without_nri
+from podnet_kni_server import asked, attach, devinfo, door, extras, npwg, publish, without_nri
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.check import Checker
 from podnet_kni_server.checkpoint import Store
@@ -59,13 +57,11 @@ from podnet_kni_server.resolver import Resolver
 from podnet_kni_server.running import Running
 from podnet_kni_server.runtime_calls import RuntimeCalls
 from podnet_kni_server.second_hook import SecondHook
-from podnet_kni_server.server import Server, Service
 
 if os.environ["SSL_CERT_FILE"] == os.devnull:
     del os.environ["SSL_CERT_FILE"]  # a kubeconfig may name no authority and mean the system's
 log = logging.getLogger("podnet_kni_server")
 
-_CHECK_SECONDS = 5.0
 # A hanging server must not hold up Pods without networks; those with networks are held by NRI's default
 # validator, which finds a plugin missing that has been dropped.
 _IDENTITY = types.Identity(
@@ -77,7 +73,9 @@ def main() -> None:
     """The program."""
     args = _arguments(sys.argv[1:])
     if args.check:
-        sys.exit(asyncio.run(_check(args.run_dir / "kni.sock")))
+        from podnet_kni_server import server
+
+        sys.exit(asyncio.run(server.check(args.run_dir / "kni.sock")))
     if args.install_cni_shim:
         default.install(default.SHIM, cni_node.programs(args.host_root, args.cni_bin_dir))
         return
@@ -123,17 +121,6 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-taint", action="store_true", help="do not taint the node until it is ready")
     parser.add_argument("--check", action="store_true", help="exit 0 when the server of this node is ready, else 1")
     return parser.parse_args(argv)
-
-
-async def _check(socket: Path) -> int:
-    try:
-        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_CHECK_SECONDS)
-    except grpc.aio.AioRpcError as error:
-        print(f"cannot ask {socket}: {error.details()}", file=sys.stderr)
-        return 1
-    return 0 if answer.status == health_pb2.HealthCheckResponse.SERVING else 1
 
 
 async def _serve(args: argparse.Namespace) -> None:
@@ -208,7 +195,12 @@ class _Program:
         )
         self._not_ready = "the caches are not filled yet"
         self._probes = Probes(args.probes, lambda: self._not_ready)
-        self._server = Server(args.run_dir / "kni.sock", Service(self._core, self._node))
+        self._door = door.Door(args.run_dir / "kni.sock", self._load_service)
+
+    def _load_service(self) -> Callable[[], door.Behind]:
+        from podnet_kni_server import server
+
+        return lambda: server.Server(server.Service(self._core, self._node))
 
     def _pod(self, namespace: str, name: str) -> kube_core.Pod | None:
         return self._objects.pods.get(name, namespace)
@@ -218,7 +210,8 @@ class _Program:
         self._core.load()
         self._cni.open()
         self._objects.start(self._tasks)
-        await self._server.start()
+        await self._door.start()
+        self._tasks.create_task(self._door.run(), name="KNI socket")
         await self._probes.start()
         try:
             await self._objects.synced()
@@ -239,7 +232,7 @@ class _Program:
             await asyncio.Event().wait()
         finally:
             await self._probes.stop()
-            await self._server.stop()
+            await self._door.stop()
             await self._datapath.close()
 
     def _start_tasks(self) -> None:
@@ -334,7 +327,7 @@ class _Program:
         why = "" if state.synchronized else f"the runtime does not call the KNI server: {state.reason}"
         self._node.hook_lost = self._not_ready = why
         self._node.touch()
-        self._tasks.create_task(self._server.serving(state.synchronized), name="health")
+        self._tasks.create_task(self._door.serving(state.synchronized), name="health")
 
     async def _taint(self, present: bool) -> None:
         """Several writers change a Node: a conflict is tried again."""

@@ -1,14 +1,13 @@
 """The KNI service: decode, call the core, map errors. Protobuf classes stop here.
 
-Every method of the public KNI proto, under the same wire names (podnet_api/knirpc/kni.proto).
+Every method of the public KNI proto, under the same wire names (podnet_api/knirpc/kni.proto). Imported when the first
+client comes (door.py): nothing else may import it, or any of gRPC.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import logging
-import os
-import stat
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -25,10 +24,9 @@ from podnet_kni_server.datapath.model import Observed
 from podnet_kni_server.errors import AttachError
 from podnet_kni_server.records import Record, Sandbox, State
 
-log = logging.getLogger(__name__)
-
 NETNS_DIRECTORY = Path("/run/netns")
 _STOP_GRACE = 2.0
+_CHECK_SECONDS = 5.0
 _CODES = {
     reasons.NETWORK_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     reasons.ATTACHMENT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
@@ -48,10 +46,6 @@ class Node(Protocol):
 
     async def set_up(self) -> None:
         """Make what the networks of this node need."""
-
-
-class SocketError(PodnetError):
-    """The socket's place cannot be used."""
 
 
 class Service(kni_pb2_grpc.KNIServicer):
@@ -164,46 +158,37 @@ async def _answer(context: _Context, call: Callable[[], Awaitable[_T]]) -> _T:
 
 
 class Server:
-    """The gRPC server on ``path``, a socket that only root can reach."""
+    """The gRPC server behind the door."""
 
-    def __init__(self, path: Path, service: Service) -> None:
-        self._path = path
+    def __init__(self, service: Service) -> None:
         self._server = grpc.aio.server()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         kni_pb2_grpc.add_KNIServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
-    async def start(self) -> None:
-        """Listen; NOT_SERVING until told otherwise. Raises SocketError."""
-        await self.serving(False)
-        _prepare(self._path)
-        # gRPC makes the socket itself: the mask closes the moment between its bind and a chmod.
-        old = os.umask(0o177)
-        try:
-            self._server.add_insecure_port(f"unix:{self._path}")
-            await self._server.start()
-        finally:
-            os.umask(old)
+    async def start(self, path: Path) -> None:
+        """See door.Behind."""
+        self._server.add_insecure_port(f"unix:{path}")
+        await self._server.start()
 
     async def serving(self, ready: bool) -> None:
-        """Tell health checks whether Pods can be attached."""
+        """See door.Behind."""
         value = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         await self._health.set("", value)
         await self._health.set("kni.KNI", value)
 
     async def stop(self) -> None:
-        """Finish the calls under way and stop."""
+        """See door.Behind."""
         await self._server.stop(_STOP_GRACE)
 
 
-def _prepare(path: Path) -> None:
-    """A directory that only root enters, and no stale socket. Anything else at that place is left alone."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = os.lstat(path.parent)
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
-        raise SocketError(f"cannot listen on {path}: {path.parent} is not a directory of ours")
-    path.parent.chmod(0o700)
-    if path.is_socket():
-        path.unlink()
-    elif path.exists() or path.is_symlink():
-        raise SocketError(f"cannot listen on {path}: something that is not a socket stands there")
+async def check(socket: Path) -> int:
+    """Status of a program that asks the server behind ``socket`` whether it serves."""
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_CHECK_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        print(f"cannot ask {socket}: {error.details()}", file=sys.stderr)
+        return 1
+    return 0 if answer.status == health_pb2.HealthCheckResponse.SERVING else 1

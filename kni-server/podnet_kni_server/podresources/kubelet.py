@@ -1,20 +1,25 @@
-"""Asks the kubelet of this node; made by the server's start, called when a Pod takes a device of a resource."""
+"""Asks the kubelet of this node; made by the server's start, called when a Pod takes a device of a resource.
 
-import grpc
+Few nodes have such Pods, and gRPC takes 12 MiB: it is loaded for the first of them, in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from typing import TYPE_CHECKING
 
 from podnet_kni_server.datapath.errors import DatapathError
-from podnet_kni_server.podresources import podresources_pb2, podresources_pb2_grpc
+
+if TYPE_CHECKING:
+    from podnet_kni_server.podresources import podresources_pb2
 
 SOCKET = "/var/lib/kubelet/pod-resources/kubelet.sock"
-_SECONDS = 1.0
-"""The runtime's hook waits for the answer (2 s by default), so this must be well below."""
-_MAX_ANSWER = 16 << 20
-"""Bytes; what the kubelet's own clients allow."""
+_CLIENT = "podnet_kni_server.podresources.client"
 
 
 class Kubelet:
-    """allocation.Allocation over the kubelet's socket. A channel for each question: a kubelet that restarts makes a
-    new socket, and questions are rare."""
+    """allocation.Allocation over the kubelet's socket."""
 
     def __init__(self, socket: str = SOCKET) -> None:
         self._socket = socket
@@ -23,9 +28,9 @@ class Kubelet:
         """See Allocation."""
         try:
             listed = await self._list()
-        except grpc.aio.AioRpcError as error:
+        except DatapathError as error:
             text = f"cannot learn from the kubelet ({self._socket}) which device of {resource} Pod {pod} has"
-            raise DatapathError(f"{text}: {error.details()}") from error
+            raise DatapathError(f"{text}: {error}") from error
         return [
             device
             for one in listed.pod_resources
@@ -37,9 +42,7 @@ class Kubelet:
         ]
 
     async def _list(self) -> podresources_pb2.ListPodResourcesResponse:
-        options = [("grpc.max_receive_message_length", _MAX_ANSWER)]
-        async with grpc.aio.insecure_channel(f"unix:{self._socket}", options=options) as channel:
-            stub = podresources_pb2_grpc.PodResourcesListerStub(channel)  # type: ignore[no-untyped-call]
-            request = podresources_pb2.ListPodResourcesRequest()
-            answer: podresources_pb2.ListPodResourcesResponse = await stub.List(request, timeout=_SECONDS)
-            return answer
+        await asyncio.to_thread(importlib.import_module, _CLIENT)
+        from podnet_kni_server.podresources import client
+
+        return await client.listed(self._socket)

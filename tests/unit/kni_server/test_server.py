@@ -1,9 +1,15 @@
-"""The KNI service over a real socket: all seven RPCs under their public names, on a fake kernel."""
+"""The KNI service over a real socket: all seven RPCs under their public names, on a fake kernel; gRPC is loaded when
+somebody asks."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import socket
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +19,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from podnet_api import kni, names
 from podnet_api.knirpc import kni_pb2, kni_pb2_grpc
-from podnet_kni_server import server
+from podnet_kni_server import door, server
 from podnet_tests.kni_world import World, network_config, sandbox
 
 
@@ -40,16 +46,27 @@ def node() -> Node:
     return Node()
 
 
-@pytest.fixture
-async def running(tmp_path: Path, world: World, node: Node) -> AsyncIterator[server.Server]:
-    made = server.Server(tmp_path / "kni" / "kni.sock", server.Service(world.core, node))
+@contextlib.asynccontextmanager
+async def opened(path: Path, world: World, node: Node) -> AsyncIterator[door.Door]:
+    made = door.Door(path, lambda: lambda: server.Server(server.Service(world.core, node)))
     await made.start()
-    yield made
-    await made.stop()
+    task = asyncio.create_task(made.run())
+    try:
+        yield made
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await made.stop()
 
 
 @pytest.fixture
-async def channel(tmp_path: Path, running: server.Server) -> AsyncIterator[grpc.aio.Channel]:
+async def running(tmp_path: Path, world: World, node: Node) -> AsyncIterator[door.Door]:
+    async with opened(tmp_path / "kni" / "kni.sock", world, node) as made:
+        yield made
+
+
+@pytest.fixture
+async def channel(tmp_path: Path, running: door.Door) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(f"unix:{tmp_path}/kni/kni.sock") as opened:
         yield opened
 
@@ -132,7 +149,7 @@ async def test_namespaces_are_made_and_removed(stub: Any, tmp_path: Path) -> Non
     assert not Path(path).exists()
 
 
-async def test_health_follows_readiness(channel: grpc.aio.Channel, running: server.Server) -> None:
+async def test_health_follows_readiness(channel: grpc.aio.Channel, running: door.Door) -> None:
     health = health_pb2_grpc.HealthStub(channel)
     for ready, expected in ((False, "NOT_SERVING"), (True, "SERVING")):
         await running.serving(ready)
@@ -140,8 +157,33 @@ async def test_health_follows_readiness(channel: grpc.aio.Channel, running: serv
         assert health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status) == expected
 
 
-async def test_only_root_reaches_the_socket(tmp_path: Path, running: server.Server) -> None:
+async def test_who_comes_first_is_served_and_all_after_it(tmp_path: Path, running: door.Door) -> None:
+    """The first two connect before gRPC is there; what they said is carried over, and the rest finds gRPC itself."""
+    await running.serving(True)
     path = tmp_path / "kni" / "kni.sock"
+    before = path.stat().st_ino
+
+    async def ask() -> Any:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        async with grpc.aio.insecure_channel(f"unix:{path}", options=options) as channel:
+            return (await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())).status
+
+    assert set(await asyncio.gather(ask(), ask())) == {health_pb2.HealthCheckResponse.SERVING}
+    assert path.stat().st_ino != before
+    assert await ask() == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_grpc_is_not_loaded_before_somebody_asks() -> None:
+    """It takes 12 MiB, and a node whose runtime has NRI may never need it."""
+    words = "import sys, podnet_kni_server.main; sys.exit('grpc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_only_root_reaches_the_socket(tmp_path: Path, running: door.Door, stub: Any, asked: bool) -> None:
+    path = tmp_path / "kni" / "kni.sock"
+    if asked:
+        await stub.QueryNodeNetworks(kni_pb2.QueryNodeNetworksRequest())
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -149,11 +191,13 @@ async def test_only_root_reaches_the_socket(tmp_path: Path, running: server.Serv
 async def test_a_stale_socket_is_replaced_and_a_file_is_not(tmp_path: Path, world: World, node: Node) -> None:
     path = tmp_path / "kni.sock"
     for _ in range(2):
-        made = server.Server(path, server.Service(world.core, node))
-        await made.start()
-        await made.stop()
+        async with opened(path, world, node):
+            pass
+        path.unlink(missing_ok=True)
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as stale:
+            stale.bind(str(path))
     path.unlink(missing_ok=True)
     path.write_text("mine")
-    with pytest.raises(server.SocketError, match="not a socket"):
-        await server.Server(path, server.Service(world.core, node)).start()
+    with pytest.raises(door.SocketError, match="not a socket"):
+        await door.Door(path, lambda: lambda: server.Server(server.Service(world.core, node))).start()
     assert path.read_text() == "mine"
