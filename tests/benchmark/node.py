@@ -1,4 +1,5 @@
 """A thousand sandboxes with three networks each on one node, through NRI: rates, memory, start, requests to the API.
+Memory and start are those of a node with 250 Pods: the others are bound to it afterwards, and gone before the restart.
 
 `python tests/benchmark/node.py [--pods 1000]` as root (`make bench-node`). A real KNI server as a process in a
 namespace that plays the node, before a real API server; a small runtime calls it over NRI, one call after another as
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from benchmark.scheduler import plane as planes
 from podnet_api import names
@@ -70,18 +71,19 @@ class Bench:
         self._count = pods
         self._cycles_wanted = cycles
         self._pods: list[types.PodSandbox] = []
+        self._asked: collections.Counter[tuple[str, str]] = collections.Counter()
         self.records: list[Record] = []
         self.memory: list[tuple[str, int, float]] = []
 
     async def run(self) -> None:
         """All of it."""
         self.records.append(record("start to ready", await self._machine.start(), "s"))
-        await self._make_pods()
-        before = await self.requests()
-        attached = await self._each(self._attach, self._pods[:RESTART_AT], "attach")
+        await self._make_pods(range(min(RESTART_AT, self._count)))
+        attached = await self._attached(self._pods)
         self.records.append(record("memory with 250 Pods", self.rss(), "MiB"))
-        attached += await self._each(self._attach, self._pods[RESTART_AT:], "attach")
-        await self._count_requests(before)
+        await self._make_pods(range(len(self._pods), self._count))
+        attached += await self._attached(self._pods[RESTART_AT:])
+        self._tell_requests()
         self.records += latencies("attach, 3 networks", attached)
         began = time.perf_counter()
         stopped = await self._each(self._stop, self._pods[::-1], "detach")
@@ -89,12 +91,31 @@ class Bench:
         self.records += latencies("stop, 3 networks", stopped)
         rate = len(self._pods) / (time.perf_counter() - began)
         self.records.append(record("stop and remove, 3 networks, rate", rate, "Pods/s"))
+        await self._forget_pods()
         await self._cycles()
         await self._restart()
 
-    async def _make_pods(self) -> None:
-        await self._plane.all(self._make_pod(f"p{number}") for number in range(self._count))
+    async def _make_pods(self, numbers: Iterable[int]) -> None:
+        """Bound to the node all at once."""
+        await self._plane.all(self._make_pod(f"p{number}") for number in numbers)
         await asyncio.sleep(_QUIET_SECONDS)  # what the Pod watch claims ahead of need is not an attach
+
+    async def _attached(self, pods: Sequence[types.PodSandbox]) -> list[float]:
+        before = await self.requests()
+        taken = await self._each(self._attach, pods, "attach")
+        await asyncio.sleep(_QUIET_SECONDS)
+        self._asked += await self.requests() - before
+        return taken
+
+    async def _forget_pods(self) -> None:
+        """A node that restarts with 250 Pods has no others in the API either."""
+        gone = self._pods[RESTART_AT:]
+        await self._plane.all(
+            self._plane.send("DELETE", f"{planes.PODS}/{pod.name}?gracePeriodSeconds=0") for pod in gone
+        )
+        for pod in gone:
+            self._machine.vanish(pod.id)
+        del self._pods[RESTART_AT:]
 
     async def _make_pod(self, name: str) -> None:
         body = {
@@ -147,17 +168,14 @@ class Bench:
 
     async def _restart(self) -> None:
         """With Pods that run."""
-        for pod in self._pods[RESTART_AT:]:
-            self._machine.alive.pop(pod.id)
-        await self._each(self._attach, self._pods[:RESTART_AT], "restart")
+        await self._each(self._attach, self._pods, "restart")
         self._machine.kill()
         self.records.append(record("start to ready with 250 Pods", await self._machine.start(), "s"))
         await asyncio.sleep(_QUIET_SECONDS)
         self.records.append(record("memory with 250 Pods after a restart", self.rss(), "MiB"))
 
-    async def _count_requests(self, before: collections.Counter[tuple[str, str]]) -> None:
-        await asyncio.sleep(_QUIET_SECONDS)
-        made = await self.requests() - before
+    def _tell_requests(self) -> None:
+        made = self._asked
         reads = sum(count for (verb, _), count in made.items() if verb in _READS)
         to_pods = sum(count for (_, what), count in made.items() if what.startswith("pods"))
         detail = {f"{verb} {what}": count for (verb, what), count in sorted(made.items())}
