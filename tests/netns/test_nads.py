@@ -16,7 +16,12 @@ from podnet_compat.legacy import Nad, NadSpec
 from podnet_compat.reader import Notes
 from podnet_hack.localcluster import components
 from podnet_kni_server import kinds
-from podnet_tests.kni_world import World, sandbox
+from podnet_kni_server.cni.attach import Plugins
+from podnet_kni_server.cni.cache import Cache
+from podnet_kni_server.cni.exec import Runner
+from podnet_kni_server.cni.executor import Executor
+from podnet_kni_server.composite import Composite
+from podnet_tests.kni_world import World, pod_network, sandbox
 
 IPAM = {"type": "host-local", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.9"}
 CASES: dict[str, dict[str, Any]] = {
@@ -42,14 +47,23 @@ def cases() -> list[Any]:
 
 
 class Node:
-    """A node whose up0 leads to another namespace, with the KNI server's core."""
+    """A node whose up0 leads to another namespace, with the KNI server's core; its plugins are those that are built."""
 
     def __init__(self, lab: Lab, directory: pathlib.Path) -> None:
         self.lab = lab
         self.place, far = lab.place(), lab.place()
         lab.cable(self.place, far)
         self.place.ip("link", "add", "dev0", "type", "veth", "peer", "name", "dev9")
-        self.world = World(directory, datapath=lab.datapath(self.place))  # type: ignore[arg-type]
+        self.world = World(directory / "sandboxes", datapath=self._datapath(directory))  # type: ignore[arg-type]
+
+    def _datapath(self, directory: pathlib.Path) -> Composite:
+        cache = Cache(directory / "cache")
+        cache.open()
+        built = [str(components.build(components.CNI_PLUGINS))] if components.available() else []
+        runner = Runner(built, launcher=("nsenter", f"--net={self.place.path}", "--"))
+        executor = Executor(runner, cache, directory / "net.d", 20)
+        plugins = Plugins(executor, runner, f"{directory}/dhcp.sock", self.place.path)
+        return Composite(self.lab.datapath(self.place), plugins)
 
     async def attach(self, text: str, given: dict[str, dict[str, Any]], number: int = 1) -> Place:
         """A Pod with the annotation ``text``, of NADs ``given``."""
@@ -57,9 +71,10 @@ class Node:
         wanted = pods.Wanted("Pod test/p", "test", parse(text, "test", Notes()))
         made = pods.translate(wanted, lambda _, name: known.get(name))
         for nad in made.nads:
-            native = nads.translate(nad)
-            assert native.config.spec.cni is None, native.warnings
-            await self._ready(native)
+            await self._ready(nads.translate(nad))
+        for further in made.further:
+            config = nads.translate(further.nad).config.metadata.name
+            self.world.networks[further.name] = pod_network(further.name, config)
         pod = self.lab.place()
         listed = [
             {"podNetworkName": one.pod_network_name, "interfaceName": one.interface_name} for one in made.networks[1:]
@@ -113,6 +128,7 @@ def seen(pod: Place) -> dict[str, Any]:
 @pytest.mark.parametrize("name", cases())
 async def test_the_pod_has_what_the_plugin_gives(lab: Lab, tmp_path: pathlib.Path, name: str) -> None:
     config = CASES[name]
+    assert nads.translate(_nad("net", config)).config.spec.cni is None
     natively = seen(await Node(lab, tmp_path / "native").attach("net", {"net": config}))
     by_plugin = seen(Node(lab, tmp_path / "other").plugin(config, tmp_path / "store"))
     assert natively == by_plugin
@@ -143,6 +159,24 @@ async def test_a_bond_of_two_networks(lab: Lab, tmp_path: pathlib.Path) -> None:
     assert [one["local"] for one in link["addr_info"] if one["scope"] == "global"] == ["10.1.0.9"]
     masters = {one["ifname"]: one.get("master") for one in json.loads(pod.ip("-json", "link"))}
     assert (masters["net1"], masters["net2"]) == ("bond0", "bond0")
+
+
+TAP = {"type": "tap", "ipam": {"type": "static", "addresses": [{"address": "10.1.0.9/24"}]}}
+VRF = {"plugins": [{"type": "macvlan", "master": "up0", "ipam": TAP["ipam"]}, {"type": "vrf", "vrfname": "red"}]}
+
+
+@PLUGINS
+async def test_a_tap_is_left_to_its_plugin(lab: Lab, tmp_path: pathlib.Path) -> None:
+    found = seen(await Node(lab, tmp_path).attach("net", {"net": TAP}))
+    assert (found["kind"], found["addresses"]) == ("tun", [("10.1.0.9", 24)])
+
+
+@PLUGINS
+@pytest.mark.needs("macvlan", "vrf")
+async def test_a_chained_vrf_is_left_to_its_plugin(lab: Lab, tmp_path: pathlib.Path) -> None:
+    pod = await Node(lab, tmp_path).attach("net", {"net": VRF})
+    (link,) = json.loads(pod.ip("-json", "link", "show", "net1"))
+    assert (link["master"], seen(pod)["kind"]) == ("red", "macvlan")
 
 
 def test_plugins_are_what_the_table_names() -> None:
