@@ -183,7 +183,8 @@ def _counted(nad: Nad) -> list[str]:
         return []
     return [
         f"spec.config.ipam: beside Multus {' and '.join(kinds)} goes on keeping its addresses, and the CNI plugins of "
-        f"the nodes attach it (podnet-compat --attach-with={names.PLUGINS}); natively podnet counts anew"
+        f"the nodes attach it (podnet-compat --attach-with={names.PLUGINS}); natively podnet counts anew, without what "
+        "running Pods of Multus have"
     ]
 
 
