@@ -135,7 +135,7 @@ def listed(answer: Any) -> list[str]:
 def test_a_namespace_gives_its_pods_networks(profiled: Any) -> None:
     answer = create(profiled, "alice", pod(), "profiled")
     assert listed(answer) == ["default", "blue"]
-    assert answer.body["spec"]["containers"][0]["resources"]["requests"] == {NETWORKS: "1"}
+    assert answer.body["spec"]["containers"][0]["resources"]["requests"] == {NETWORKS: "0"}
     assert listed(create(profiled, "alice", pod({"podNetworkName": "default"}), "profiled")) == ["default"]
     assert listed(create(profiled, "alice", pod(labels={DEFAULTS: "none"}), "profiled")) == []
     assert listed(create(profiled, "alice", pod(), "team")) == []

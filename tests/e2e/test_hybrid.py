@@ -65,5 +65,5 @@ def test_the_extender_is_asked_where_addresses_are_of_all_nodes(hybrid: Space) -
     space = hybrid
     name = space.network("pooled", vxlan={}, ipam=objects.pool("10.137.0.0/28"))
     space.make(objects.pod("pooled", name))
-    assert asked(space.world.get("pod", "pooled"))[names.RESOURCE] == "1"
+    assert asked(space.world.get("pod", "pooled"))[names.RESOURCE] == "0"
     space.wait_ready("pooled")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from benchmark.scheduler import plane as planes
-from benchmark.scheduler.plane import Bindings, Network, Plane
+from benchmark.scheduler.plane import Network, Plane
+from scheduler import story
 
 NODES, CARRIERS = 2000, 3
 
@@ -13,12 +14,7 @@ NODES, CARRIERS = 2000, 3
 async def test_a_network_on_three_of_2000_nodes_is_found_at_the_first_try(control: Plane) -> None:
     await control.network(Network())
     await control.nodes(NODES, CARRIERS)
-    port = planes.free_port()
-    async with (
-        control.running(await control.extender(port)),
-        control.running(control.scheduler(port)),
-        Bindings.of(control) as bindings,
-    ):
+    async with story.running(control) as (bindings, port):
         await control.pods("pod", 5, planes.managed(planes.NETWORK), planes.listed(planes.NETWORK))
         await bindings.until(5, seconds=60)
         page = await control.metrics(port)

@@ -16,6 +16,12 @@ from typing import Any, Protocol
 from podnet_api import capacity, kni, multinetwork, names, networks
 
 
+_ASK = "0"
+"""How much of ``names.RESOURCE`` a Pod asks for. kube-scheduler calls the extender by the name alone. More than
+nothing would hide Pods that wait for processors: when a node grows or comes, the hint of NodeResourcesFit asks whether
+the Pod fits there, and knows nothing of ``ignoredByScheduler`` (Kubernetes 1.36). A cluster autoscaler asks the same."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """``extender``: kube-scheduler must ask it. ``attachments``: how many of each extended resource besides.
@@ -28,7 +34,7 @@ class Placement:
     @property
     def resources(self) -> dict[str, str]:
         """What the Pod asks for."""
-        return ({names.RESOURCE: "1"} if self.extender else {}) | dict(self.attachments)
+        return ({names.RESOURCE: _ASK} if self.extender else {}) | dict(self.attachments)
 
 
 Decide = Callable[[Iterable[networks.Network]], Placement]

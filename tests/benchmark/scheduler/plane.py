@@ -157,8 +157,8 @@ class Plane:
                 raise PlaneError("cannot use the CRDs: they are not established")
             await asyncio.sleep(0.1)
 
-    async def network(self, network: Network) -> None:
-        """A PodNetwork that is ready."""
+    async def network(self, network: Network, *, ready: bool = True) -> None:
+        """A PodNetwork."""
         spec: dict[str, Any] = {"bridge": {}}
         if network.range:
             spec["ipam"] = {"ranges": [network.range]}
@@ -166,10 +166,17 @@ class Plane:
         group = "/apis/multinetwork.x-k8s.io/v1alpha1"
         ref = {"group": names.KNI_GROUP, "kind": "NetworkConfig", "name": network.name}
         made = _object(group, "PodNetwork", network.name, {"provider": names.PROVIDER, "parametersRefs": [ref]})
-        made = await self.send("POST", f"{group}/podnetworks", made)
+        await self.send("POST", f"{group}/podnetworks", made)
+        if ready:
+            await self.ready(network.name)
+
+    async def ready(self, network: str) -> None:
+        """What the controller writes when nothing is wrong with a PodNetwork."""
+        path = f"/apis/multinetwork.x-k8s.io/v1alpha1/podnetworks/{network}"
+        made = await self.send("GET", path)
         ready = {"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": _now()}
         made["status"] = {"conditions": [ready]}
-        await self.send("PUT", f"{group}/podnetworks/{network.name}/status", made)
+        await self.send("PUT", f"{path}/status", made)
 
     async def nodes(
         self,
@@ -313,6 +320,13 @@ def plain() -> dict[str, Any]:
     return {"containers": [{"name": "main", "image": "pause", "resources": resources}], "enableServiceLinks": False}
 
 
+def without_requests(spec: dict[str, Any]) -> dict[str, Any]:
+    """``spec`` without what ``plain`` asks for."""
+    for container in spec["containers"]:
+        container["resources"].pop("requests")
+    return spec
+
+
 def bound_to(*networks: str) -> dict[str, Any]:
     """The same with the affinity that the webhook writes, and no call of the extender."""
     wanted = [{"key": names.NODE_LABEL_PREFIX + name, "operator": "Exists"} for name in networks]
@@ -323,7 +337,7 @@ def bound_to(*networks: str) -> dict[str, Any]:
 def managed(*networks: str) -> dict[str, Any]:
     """The same as the webhook leaves it."""
     made = bound_to(*networks)
-    made["containers"][0]["resources"]["limits"] = {RESOURCE: "1"}
+    made["containers"][0]["resources"]["limits"] = {RESOURCE: "0"}
     return made
 
 

@@ -5,8 +5,10 @@ etcd, API server and kube-scheduler are real; nobody runs the Pods. Each row in 
 kube-scheduler runs and then starts one, which finds all of them waiting at once: the first binding starts the clock.
 The rows take turns, in the other order in every second round, so that what else the machine does falls on all.
 
-Prints a table and writes build/bench-scheduler.json: a list of {name, value, unit, baseline, ratio, p99}. The baseline
-of Pods per second is that of the first row. Latency is the time from the first binding to a Pod's own, so it says how
+Prints a table and writes build/bench-scheduler.json: a list of {name, value, unit, baseline, ratio, p99}. Pods ask for
+a little CPU and memory, as Pods do; for those that ask for nothing kube-scheduler leaves out half of its work, so that
+whatever comes on top weighs more, and they have rows of their own. The baseline of Pods per second is the first row of
+the same kind of Pods. Latency is the time from the first binding to a Pod's own, so it says how
 evenly a queue is worked off. The filter's time is from the extender's own histogram, interpolated in its buckets;
 ms/Pod is processor time of the extender, and beside it that of kube-scheduler.
 Then follow the extender's own time for a call with 5,000 names (verbs.py) and its memory (large.py).
@@ -51,6 +53,8 @@ class Row:
     pods: str = "plain"
     """plain, affinity, managed, counted (what --hybrid makes of them)."""
     network: str = planes.NETWORK
+    requests: bool = True
+    """Whether the Pods ask for CPU and memory."""
     rates: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     histogram: dict[float, float] = field(default_factory=dict)
@@ -63,11 +67,20 @@ class Row:
 
     def spec(self) -> tuple[dict[str, Any], str]:
         """Spec and list of networks of the Pods."""
+        spec, listed = self._spec()
+        return (spec if self.requests else planes.without_requests(spec)), listed
+
+    def _spec(self) -> tuple[dict[str, Any], str]:
         if self.pods == "managed":
             return planes.managed(self.network), planes.listed(self.network)
         if self.pods == "counted":
             return planes.counted(self.network), planes.listed(self.network)
         return (planes.bound_to(self.network) if self.pods == "affinity" else planes.plain()), ""
+
+    @property
+    def rate(self) -> float:
+        """Pods placed in a second."""
+        return statistics.median(self.rates) if self.rates else 0.0
 
     def count(self, pods: int) -> int:
         """How many Pods; a slow row gets fewer, for it says all with few."""
@@ -75,15 +88,18 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """All rows; the first is what the others are compared with."""
+    """All rows; the first with, and the first without requests are what the others are compared with."""
     return [
         Row("no extender"),
+        Row("no extender, Pods without requests", requests=False),
         Row("accept-all extender, all Pods managed", "accept-all", "managed"),
         Row("podnet, no managed Pod", "podnet"),
         Row("podnet, all Pods managed", "podnet", "managed"),
         Row("podnet, managed, on 10% of the nodes", "podnet", "managed", FEW),
-        Row("no extender, affinity only", "", "affinity"),
+        Row("affinity only", "", "affinity"),
+        Row("affinity only, Pods without requests", "", "affinity", requests=False),
         Row("hybrid: counted by the nodes", "podnet", "counted"),
+        Row("hybrid, Pods without requests", "podnet", "counted", requests=False),
         Row("podnet, killed in the middle", "killed", "managed"),
         Row("podnet, 50 ms away", "slow", "managed"),
     ]
@@ -192,16 +208,21 @@ def percentile(numbers: list[float], part: float) -> float:
     return sorted(numbers)[int(part * (len(numbers) - 1))] if numbers else 0.0
 
 
+def baseline(row: Row, measured: list[Row]) -> Row:
+    """The row with which ``row`` is compared: the first with Pods of the same kind."""
+    return next(one for one in measured if one.requests == row.requests)
+
+
 def records(measured: list[Row]) -> list[dict[str, object]]:
     """What stands in bench-scheduler.json."""
-    first = statistics.median(measured[0].rates) if measured[0].rates else 0.0
-    first_latency = percentile(measured[0].latencies, 0.5)
     made: list[dict[str, object]] = []
     for row in measured:
-        rate, latency = (statistics.median(row.rates) if row.rates else 0.0), percentile(row.latencies, 0.5)
-        made.append(_record(row.name, rate, "Pods/s", first))
+        first, latency = baseline(row, measured), percentile(row.latencies, 0.5)
+        made.append(_record(row.name, row.rate, "Pods/s", first.rate))
         p99 = round(percentile(row.latencies, 0.99), 4)
-        made.append(_record(f"{row.name}: scheduling latency", latency, "s", first_latency) | {"p99": p99})
+        made.append(
+            _record(f"{row.name}: scheduling latency", latency, "s", percentile(first.latencies, 0.5)) | {"p99": p99}
+        )
         if row.histogram:
             value, high = quantile(row.histogram, 0.5), quantile(row.histogram, 0.99)
             made.append(_record(f"{row.name}: filter", value, "ms", 1.0) | {"p99": round(high, 4)})
@@ -240,11 +261,10 @@ def table(measured: list[Row]) -> str:
     """For people."""
     head = f"{'':40}{'Pods/s':>8}{'ratio':>7}{'latency p50':>13}{'p99':>7}"
     head += f"{'filter p50':>12}{'p99':>7}{'cores':>7}{'MiB':>6}{'ms/Pod':>8}{'scheduler':>11}"
-    first = statistics.median(measured[0].rates) if measured[0].rates else 0.0
     lines = [head]
     for row in measured:
-        rate = statistics.median(row.rates) if row.rates else 0.0
-        line = f"{row.name:40}{rate:8.0f}{rate / first if first else 0:7.2f}"
+        first = baseline(row, measured).rate
+        line = f"{row.name:40}{row.rate:8.0f}{row.rate / first if first else 0:7.2f}"
         line += f"{percentile(row.latencies, 0.5):12.1f}s{percentile(row.latencies, 0.99):6.1f}s"
         if row.histogram:
             line += f"{quantile(row.histogram, 0.5):10.2f}ms{quantile(row.histogram, 0.99):7.2f}"
@@ -283,7 +303,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=1000)
     parser.add_argument("--pods", type=int, default=2000, help="for each row, in all rounds together")
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--only", nargs="*", help="parts of the names of rows; the first one is the baseline")
+    parser.add_argument("--only", nargs="*", help="parts of the names of rows; the first of a kind is the baseline")
     parser.add_argument(
         "--percentage", type=int, default=0, help="percentageOfNodesToScore; 0: kube-scheduler's default"
     )

@@ -68,14 +68,14 @@ def entry(name: str) -> networks.Network:
         (["default", "blue"], {BLUE: "1"}),
         (["@plain"], {BLUE: "1"}),
         (["@mac"], {BLUE: "1"}),
-        (["@static"], {BLUE: "1", names.RESOURCE: "1"}),
-        (["@lost"], {BLUE: "1", names.RESOURCE: "1"}),
-        (["@none"], {names.RESOURCE: "1"}),
-        (["blue", "pool"], {BLUE: "1", names.RESOURCE: "1"}),
-        (["pool"], {names.RESOURCE: "1"}),
-        (["unheard-of", "blue"], {BLUE: "1", names.RESOURCE: "1"}),
-        (["wide"], {WIDE: "1", names.RESOURCE: "1"}),
-        (["wide", "twin"], {WIDE: "2", names.RESOURCE: "1"}),
+        (["@static"], {BLUE: "1", names.RESOURCE: "0"}),
+        (["@lost"], {BLUE: "1", names.RESOURCE: "0"}),
+        (["@none"], {names.RESOURCE: "0"}),
+        (["blue", "pool"], {BLUE: "1", names.RESOURCE: "0"}),
+        (["pool"], {names.RESOURCE: "0"}),
+        (["unheard-of", "blue"], {BLUE: "1", names.RESOURCE: "0"}),
+        (["wide"], {WIDE: "1", names.RESOURCE: "0"}),
+        (["wide", "twin"], {WIDE: "2", names.RESOURCE: "0"}),
     ],
 )
 def test_a_pod_asks_for_what_decides_on_it(listed: list[str], expected: dict[str, str]) -> None:
@@ -142,10 +142,11 @@ def test_the_number_is_ours_to_say(own: dict[str, str] | None) -> None:
     assert requests(item, pods.created(item, nobody, placement.hybrid("team", Known()))) == {BLUE: "1"}
 
 
-def test_a_pod_that_asks_for_the_extender_keeps_it() -> None:
-    item = pod({names.RESOURCE: "1"})
+@pytest.mark.parametrize("amount", ["0", "1"])
+def test_a_pod_that_asks_for_the_extender_keeps_it(amount: str) -> None:
+    item = pod({names.RESOURCE: amount})
     made = pods.created(item, nobody, placement.hybrid("team", Known()))
-    assert requests(item, made) == {names.RESOURCE: "1", BLUE: "1"}
+    assert requests(item, made) == {names.RESOURCE: amount, BLUE: "1"}
 
 
 def test_affinity_only_beside_the_extender() -> None:

@@ -167,8 +167,8 @@ def test_resources_of_the_first_container() -> None:
     item["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "1"}, "claims": [{"name": "x"}]}
     first, second = admitted(item)["spec"]["containers"]
     assert first["resources"] == {
-        "limits": {names.RESOURCE: "1", "cpu": "1"},
-        "requests": {names.RESOURCE: "1"},
+        "limits": {names.RESOURCE: "0", "cpu": "1"},
+        "requests": {names.RESOURCE: "0"},
         "claims": [{"name": "x"}],
     }
     assert "resources" not in second
