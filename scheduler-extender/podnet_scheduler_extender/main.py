@@ -127,7 +127,7 @@ async def _serve(args: argparse.Namespace) -> None:
         watches = Watches(client, extender.state)
         waker = wake.Waker(extender, wake.KubeWriter(client))
         extender.changed = waker.notify
-        _gauges(extender, watches)
+        gauges(extender, watches)
         watches.start(tasks)
         tasks.create_task(_listen(extender, watches, args.listen, _tls(args)), name="serve kube-scheduler")
         await watches.synced()
@@ -137,7 +137,8 @@ async def _serve(args: argparse.Namespace) -> None:
         await waker.run()
 
 
-def _gauges(extender: Extender, watches: Watches) -> None:
+def gauges(extender: Extender, watches: Watches) -> None:
+    """What /metrics says beside what is counted."""
     extender.metrics.gauge("claims", "Pods in flight.", lambda: len(extender.ledger))
     extender.metrics.gauge("waiting_pods", "Pods that wait for networks.", lambda: len(extender.waiting))
     extender.metrics.gauge("cache_age_seconds", "Time since the API server last told of a change.", watches.age)

@@ -202,10 +202,32 @@ async def test_explain(cluster: Cluster, client: Client) -> None:
     assert (await client.get("/explain")).status == 400
 
 
+async def test_no_other_endpoint_writes(cluster: Cluster, aiohttp_client: Start) -> None:
+    served = app.build(cluster.extender, lambda: True)
+    routes = {(route.method, route.resource.canonical) for route in served.router.routes() if route.resource}
+    assert {path for method, path in routes if method not in {"GET", "HEAD"}} == {"/filter", "/prioritize", "/preempt"}
+    client = await aiohttp_client(served)
+    cluster.unschedulable("waits", ["nowhere"])
+    await post(client, "filter", {"Pod": pod("flies"), "NodeNames": ["a"]})
+    before = (len(cluster.extender.ledger), len(cluster.extender.waiting))
+    for path in sorted({path for method, path in routes if method == "GET"}):
+        for pod_ in ("team/waits", "team/flies"):
+            assert (await client.get(path, params={"pod": pod_})).status in {200, 404}
+        assert (await client.post(path, data=b"{}")).status == 405
+    assert before == (1, 0) == (len(cluster.extender.ledger), len(cluster.extender.waiting))
+    assert (await client.get("/filter")).status == 405
+    assert (await client.post("/bind", data=b"{}")).status == 404
+
+
 async def test_metrics(client: Client) -> None:
     await post(client, "filter", {"Pod": pod(), "NodeNames": ["a", "c"]})
+    await post(client, "prioritize", {"Pod": pod(), "NodeNames": ["a", "c"]})
+    await post(client, "preempt", {"Pod": pod()})
     await post(client, "filter", b"{", 400)
     page = await (await client.get("/metrics")).text()
     assert 'podnet_extender_answers_total{code="200",verb="filter"} 1.0' in page
     assert 'podnet_extender_answers_total{code="400",verb="filter"} 1.0' in page
+    for verb, count in {"filter": 2, "prioritize": 1, "preempt": 1}.items():
+        assert f'podnet_extender_request_seconds_bucket{{le="+Inf",verb="{verb}"}} {count}.0' in page
+        assert f'podnet_extender_request_seconds_count{{verb="{verb}"}} {count}.0' in page
     assert 'podnet_extender_refused_nodes_total{reason="networks not available on the node"} 1.0' in page

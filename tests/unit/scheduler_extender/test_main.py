@@ -1,11 +1,15 @@
-"""The command line, and a start that fails."""
+"""The command line, a start that fails, and the gauges."""
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
+from podnet_api.kube import Client, Credentials
 from podnet_scheduler_extender import main
+from podnet_scheduler_extender.fake import Cluster
+from podnet_scheduler_extender.watches import Watches
 
 
 @pytest.mark.parametrize(
@@ -50,3 +54,18 @@ def test_a_kubeconfig_that_is_not_there_ends_the_program_with_a_sentence(monkeyp
     with pytest.raises(SystemExit) as caught:
         main.main()
     assert str(caught.value.code).startswith("cannot read kubeconfig /nonexistent")
+
+
+def test_the_page_says_what_is_known_and_how_fresh_it_is() -> None:
+    cluster = Cluster()
+    watches = Watches(Client(Credentials("http://127.0.0.1:1", None), "test"), cluster.state)
+    main.gauges(cluster.extender, watches)
+    cluster.config("blue")
+    cluster.network("blue")
+    cluster.node("a", "blue")
+    cluster.filter("flies", ["blue"], ["a"])
+    cluster.filter("waits", ["nowhere"], ["a"])
+    page = cluster.extender.metrics.page().decode()
+    shown = dict(re.findall(r"^podnet_extender_(\w+) ([0-9.]+)$", page, re.MULTILINE))
+    assert (shown["claims"], shown["waiting_pods"], shown["ready"]) == ("1.0", "1.0", "0.0")
+    assert 0 <= float(shown["cache_age_seconds"]) < 60
