@@ -15,11 +15,10 @@ from typing import Any, Protocol
 
 from podnet_api import capacity, kni, multinetwork, names, networks
 
-
 _ASK = "0"
 """How much of ``names.RESOURCE`` a Pod asks for. kube-scheduler calls the extender by the name alone. More than
-nothing would hide Pods that wait for processors: when a node grows or comes, the hint of NodeResourcesFit asks whether
-the Pod fits there, and knows nothing of ``ignoredByScheduler`` (Kubernetes 1.36). A cluster autoscaler asks the same."""
+nothing would let Pods lie that wait for processors: when a node grows or comes, NodeResourcesFit hints whether the Pod
+fits there, and does so without ``ignoredByScheduler`` (Kubernetes 1.36). A cluster autoscaler knows nothing of it."""
 
 
 @dataclass(frozen=True)
