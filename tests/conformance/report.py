@@ -14,12 +14,9 @@ STORIES = range(1, 11)
 OUTPUT = paths.CHECKOUT / "build" / "conformance" / "report.md"
 
 NOT_SHOWN = {
-    "requirement 19": "the KEP's phase II calls it optional, and it takes the second hook: tests/e2e/test_cni_shim.py",
-    "requirement 20": "the KEP's phase II calls it optional; Pods reach the Kubernetes API over the default network",
-    "requirement 21": "the KEP's phase II calls it optional; the Kubernetes API reaches Pods over the default network",
+    "requirement 21": "the KEP's phase II calls it optional; the Kubernetes API reaches a Pod's primary network",
     "requirement 22": "the KEP's phase III calls it optional; Services and NetworkPolicy are the default network's",
     "user story 2": "it takes a card with virtual functions, which a cluster may lack: tests/vm/test_sriov.py",
-    "user story 9": "it takes a router that advertises, which a cluster may lack: tests/e2e/test_check.py",
 }
 """What a conformance run cannot show on any cluster, and where it is shown, or that it is not."""
 
