@@ -29,6 +29,9 @@ PODS = 60
 SECONDS = float(os.environ.get("PODNET_IPAM_SECONDS", "12"))
 KNI = "/apis/kni.multinetwork.x-k8s.io/v1alpha1"
 GOAL = 50
+TURNOVER = 3
+"""Pods come and go until so many times more addresses have been leased than the nodes hold at first, however slow the
+machine is: the number of writes says little before each address has changed hands."""
 
 
 class Worker:
@@ -179,7 +182,7 @@ async def _kill_at_random(workers: list[Worker], directory: pathlib.Path) -> int
     chance, kills, end = random.Random(1), 0, time.monotonic() + SECONDS
     for worker in workers:
         await worker.say("churn")
-    while time.monotonic() < end:
+    while time.monotonic() < end or sum(worker.leased for worker in workers) < TURNOVER * NODES * PODS * 2:
         some = chance.sample(workers, 3)
         await asyncio.sleep(chance.random() * 0.5)
         await asyncio.gather(*(worker.kill() for worker in some))
