@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--inject-hugepages",
         action="store_true",
-        help="with --inject-resources: tell such Pods their huge pages in /etc/podnetinfo (there injectHugepageDownApi)",
+        help="with --inject-resources: tell such Pods their huge pages in /etc/podnetinfo (injectHugepageDownApi)",
     )
     parser.add_argument(
         "--attach-with",

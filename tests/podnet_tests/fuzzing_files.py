@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from podnet_api import core
 from podnet_api.errors import InvalidError
-from podnet_compat import attached, legacy, names
+from podnet_compat import attached, jsontext, legacy, names
 from podnet_compat import pod as pods
 from podnet_compat.manifests import rewrite
 from podnet_compat.manifests.document import FileError
@@ -100,13 +100,14 @@ def manifests(data: bytes) -> None:
         except FileError:
             return
         assert set(made.texts) == set(given)
+        "".join(made.texts.values()).encode()
         assert all(isinstance(line, str) for line in (*made.errors, *made.warnings))
 
 
 def plan(data: bytes) -> None:
     """The objects of a cluster: a plan of them, and the steps for each namespace."""
     try:
-        found = json.loads(data.decode(errors="surrogateescape"))
+        found = jsontext.clean(json.loads(data.decode(errors="replace")))
     except (ValueError, RecursionError):
         return
     listed = [item for item in (found if isinstance(found, list) else [found]) if isinstance(item, dict)]

@@ -22,6 +22,8 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from podnet_compat import jsontext
+
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _EMPTY = re.compile(r"(\s|#.*|%.*|\.\.\.)*")
 _HEAD = re.compile(r"(#.*\n)*")
@@ -92,7 +94,7 @@ def plain(node: Any) -> Any:
     if isinstance(node, list):
         return [plain(item) for item in node]
     if isinstance(node, str):
-        return str(node)
+        return jsontext.clean(str(node))
     if isinstance(node, datetime.date):
         return node.isoformat()
     return node

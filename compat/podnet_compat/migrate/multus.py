@@ -58,7 +58,7 @@ def find(name: str, text: str) -> Config | None:
         return None
     plugins = value.get("plugins") if isinstance(value, dict) else None
     for item in (value, *(plugins if isinstance(plugins, list) else ())):
-        if isinstance(item, dict) and (item.get("type") in TYPES or _OWN & {key.lower() for key in item}):
+        if isinstance(item, dict) and (str(item.get("type")) in TYPES or _OWN & {key.lower() for key in item}):
             return Config(name, item)
     return None
 

@@ -16,7 +16,7 @@ from podnet_api.errors import NotFoundError, PodnetError
 from podnet_api.kube import Client
 from podnet_api.proxy.carriers import CARRIERS
 
-from podnet_compat import legacy, systems
+from podnet_compat import jsontext, legacy, systems
 from podnet_compat.migrate import inventory, kept
 from podnet_compat.migrate.inventory import Inventory, Object
 
@@ -79,7 +79,7 @@ def _objects(path: Path, text: str) -> list[Object]:
         raise ReadError(f"cannot read {path}: {error}") from error
     whole = [document for document in documents if isinstance(document, dict)]
     found = [item for document in whole for item in (document.get("items") or [document])]
-    return [item for item in found if isinstance(item, dict)]
+    return [jsontext.clean(item) for item in found if isinstance(item, dict)]
 
 
 async def cluster(client: Client, multus: Iterable[str], only: str = "") -> Inventory:
