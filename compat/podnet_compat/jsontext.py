@@ -38,7 +38,7 @@ def _refuse(constant: str) -> None:
 def clean(value: Any) -> Any:
     """``value`` as it can be written. Half surrogate pairs cannot be written as UTF-8; Go replaces them too."""
     if isinstance(value, str):
-        return _SURROGATE.sub("�", value)
+        return value if value.isascii() else _SURROGATE.sub("�", value)
     if isinstance(value, list):
         return [clean(item) for item in value]
     if isinstance(value, dict):
