@@ -287,3 +287,26 @@ async def test_what_whereabouts_has_given_no_node_can_claim(compat: Compat) -> N
         return not blocks
 
     await until(free)
+
+
+@pytest.mark.parametrize("kind", ["bridge", "macvlan"])
+async def test_what_a_pod_of_multus_has_is_not_given(compat: Compat, kind: str) -> None:
+    """host-local's own record is on the node; what it gave stands on the Pod. A bridge counts on each node."""
+    client, space, subnet = compat.client, SPACES[1], "10.201.0.0/24" if kind == "bridge" else "10.202.0.0/24"
+    address = subnet.replace("0/24", "5")
+    rows = [{"name": f"{space}/own-{kind}", "interface": "net1", "ips": [address], "dns": {}}]
+    meta = {"name": f"old-{kind}", "annotations": {api_names.NPWG_STATUS_ANNOTATION: json.dumps(rows)}}
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+    await client.request("POST", core.Pod.resource.path(space), body=json.dumps(pod).encode())
+    more = {"bridge": "br1", "isGateway": True} if kind == "bridge" else {"master": "eth1"}
+    ipam = {"type": "host-local", "subnet": subnet}
+    await put_nad(client, space, f"own-{kind}", json.dumps({"type": kind, "ipam": ipam, **more}))
+    await until(lambda: _says(client, space, f"own-{kind}", "ok"))
+    made = await client.get(kni.NetworkConfig, f"{space}.own-{kind}")
+    blocks, _ = await client.list_all(kni.IPBlock, labelSelector=names.SELECTOR)
+    held = {block.spec.cidr for block in blocks if block.spec.network_config == made.metadata.name}
+    assert made.spec.ipam is not None
+    excluded = made.spec.ipam.ranges[0].exclude
+    assert (excluded, held) == (([f"{address}/32"], set()) if kind == "bridge" else ([], {f"{address}/32"}))
+    await client.request("DELETE", core.Pod.resource.path(space, f"old-{kind}"), {"gracePeriodSeconds": "0"})
