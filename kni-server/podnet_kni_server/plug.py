@@ -211,7 +211,7 @@ class _Run:
     def _readdressable(self, interface: InterfaceRecord, entry: changes.Entry | None) -> Request | None:
         """What a link is to become whose addresses are all that changes; None: it must be made anew."""
         link = interface.link
-        plain = link.kind in _IN_PLACE and link.extras is None and link.dhcp is None
+        plain = link.kind in _IN_PLACE and link.dhcp is None
         if interface.state is not State.ATTACHED or entry is None or not plain:
             return None
         try:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,34 @@ async def test_addresses_change_in_place_whatever_the_kind(scene: Scene, kind: s
         assert containers.devices(record) == devices
         assert record.interfaces[1].link.mac == first.interfaces[1].link.mac
     await scene.edit("blue")
+
+
+async def test_addresses_change_in_place_with_all_that_a_link_has_on_top(scene: Scene) -> None:
+    """Rates, a table of the network's own, kernel parameters and ports of the node stay, and follow the addresses."""
+    ranges = [{"cidr": "10.1.0.0/24", "gateway": "10.1.0.1"}, {"cidr": "fd00:1::/64"}]
+    datapath = {"name": "br-blue", "gateway": True}
+    scene.world.add(network_config("blue", bridge=datapath, ipam={"ranges": ranges}, policyRouting=True))
+    scene.node.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+    gateways = (ip_interface("10.1.0.1/24"),)
+    await ready(scene.datapath, bridge("br-blue", anti_spoof=True, gateways=gateways), bridge("br-green"))
+    own = {
+        "bandwidth": {"ingressRate": 10**8, "egressRate": 10**8},
+        "portMappings": [{"hostPort": 8080, "containerPort": 80}],
+        "sysctls": {"net.ipv4.conf.IFNAME.arp_ignore": "2"},
+    }
+    await scene.edit()
+    wanted = {"one": ["10.1.0.50"], "two": ["10.1.0.51", "fd00:1::51"], "three": ["10.1.0.50", "fd00:1::51"]}
+    for name, addresses in wanted.items():
+        scene.world.attachment_of(name, "blue", addresses=addresses, **own)
+    first = await scene.edit({"podNetworkAttachmentName": "one"})
+    before = index(scene.pod, "net1")
+    for name, address, gone in (("two", "10.1.0.51", "10.1.0.50"), ("three", "10.1.0.50", "10.1.0.51")):
+        record = await scene.edit({"podNetworkAttachmentName": name})
+        assert index(scene.pod, "net1") == before, "the link stayed"
+        assert record.interfaces[0].link.extras is not None
+        rules, ports = scene.pod.ip("rule"), scene.node.run("nft", "list", "table", "inet", "podnet_ports")
+        for told in (rules, ports):
+            assert address in told
+            assert gone not in told
+        assert "tbf" in scene.node.run("tc", "qdisc", "show", "dev", record.interfaces[0].link.host_name)
+    assert first.interfaces[0].link.extras == record.interfaces[0].link.extras
