@@ -195,13 +195,13 @@ async def test_requests_reach_the_plugins(world: World) -> None:
 
 @pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
 async def test_chain_of_meta_plugins(world: World, version: str) -> None:
-    """tuning, bandwidth and firewall behind a bridge, in every version that has chains; CHECK, which came with 0.4.0,
-    finds what somebody changed."""
+    """tuning, bandwidth and firewall behind a bridge, in every version that has chains (firewall speaks none before
+    0.4.0); CHECK, which came with 0.4.0, finds what somebody changed."""
     text = config(
         {"type": "bridge", "bridge": "br9", "isGateway": True, "ipam": world.ipam()},
         {"type": "tuning", "capabilities": {"mac": True}, "sysctl": {KEY: "1"}, "mtu": 1400},
         {"type": "bandwidth", "capabilities": {"bandwidth": True}},
-        {"type": "firewall", "backend": "iptables"},
+        *([{"type": "firewall", "backend": "iptables"}] if version >= "0.4.0" else []),
         version=version,
     )  # fmt: skip
     limits = ShapingRecord(ingress_rate=8_000_000, egress_rate=8_000_000)
@@ -211,7 +211,8 @@ async def test_chain_of_meta_plugins(world: World, version: str) -> None:
     assert (found.mac, found.mtu) == ("02:00:00:00:00:77", 1400)
     assert pod.run("cat", "/proc/sys/net/ipv4/conf/net1/arp_ignore").strip() == "1"
     assert "tbf" in world.node.run("tc", "qdisc")
-    assert "10.7.0.2" in world.node.run("iptables", "-S", "CNI-FORWARD")
+    if version >= "0.4.0":
+        assert "10.7.0.2" in world.node.run("iptables", "-S", "CNI-FORWARD")
     assert crosses(world.node, pod, "10.7.0.2")
     if version >= "0.4.0":
         await world.executor.check("sandbox1", "net1")
@@ -220,6 +221,17 @@ async def test_chain_of_meta_plugins(world: World, version: str) -> None:
             await world.executor.check("sandbox1", "net1")
     await world.clean(pod, wanted)
     assert "10.7.0.2" not in world.node.run("iptables", "-S")
+
+
+async def test_a_version_that_a_plugin_does_not_speak_is_refused_before_anything_runs(world: World) -> None:
+    """It would refuse DEL, too, and what the others made could not be taken away."""
+    bridge = {"type": "bridge", "bridge": "br9", "ipam": world.ipam()}
+    wanted = link(config(bridge, {"type": "firewall"}, version="0.3.1"))
+    pod = world.pod()
+    with pytest.raises(PluginError, match=r"cannot use CNI network \S+: firewall speaks .*, not 0.3.1"):
+        await world.attach(pod, wanted)
+    assert "br9" not in world.node.links()
+    await world.clean(pod, wanted)
 
 
 async def test_sbr_gives_an_interface_a_table_of_its_own(world: World) -> None:

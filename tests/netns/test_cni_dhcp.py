@@ -41,6 +41,8 @@ class World:
     executor: Executor
     server: Server
     keeping: "asyncio.Task[None]"
+    socket: str
+    """Of the daemon: others may run on this machine."""
 
     async def attach(self, link: Link) -> Observed:
         """One link."""
@@ -68,7 +70,7 @@ async def world(lab: Lab, tmp_path: Path) -> AsyncIterator[World]:
     datapath = Composite(lab.datapath(node), plugins)
     await labs.ready(datapath, labs.bridge(uplink="up0"))  # type: ignore[arg-type]
     try:
-        yield World(node, far, pod, plugins, datapath, executor, server, keeping)
+        yield World(node, far, pod, plugins, datapath, executor, server, keeping, f"{tmp_path}/dhcp.sock")
     finally:
         keeping.cancel()
         await asyncio.wait([keeping])
@@ -134,7 +136,7 @@ async def test_the_lease_is_renewed(world: World) -> None:
 async def test_a_new_daemon_takes_the_leases_up_again(world: World) -> None:
     """kill -9: the daemon keeps leases in memory only."""
     await world.attach(wanted())
-    (daemon,) = _children("dhcp.sock")
+    (daemon,) = _children(world.socket)
     subprocess.run(["kill", "-9", str(daemon)], check=True)
     await world.server.wait("DISCOVER", 2, patience=30)
     await world.server.wait("REQUEST", 2, patience=30)
@@ -148,7 +150,7 @@ async def test_another_address_from_the_server_replaces_the_first(world: World) 
     await world.attach(wanted())
     world.server.leases.clear()
     world.server.addresses = ["10.5.0.60"]
-    (daemon,) = _children("dhcp.sock")
+    (daemon,) = _children(world.socket)
     subprocess.run(["kill", "-9", str(daemon)], check=True)
     await world.server.wait("REQUEST", 2, patience=30)
     for _ in range(100):

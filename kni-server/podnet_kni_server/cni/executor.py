@@ -62,6 +62,9 @@ class Executor:
         carried = {} if runtime else request.carried(network, asked)
         entry = cache.entry(asked, network.name, text, folder, runtime=runtime)
         async with self._shared(network.name):
+            # Before any of them is called: one that refuses the version refuses DEL, too, and nothing could be undone.
+            for plugin in network.plugins:
+                await self._speaks(network, plugin)
             self._cache.put(entry)
             try:
                 made = await self._add_chain(network, asked)
@@ -154,16 +157,20 @@ class Executor:
         """
         network, _, _ = files.load(self._configurations, text, name)
         for plugin in network.plugins:
-            spoken = await self._runner.versions(plugin.type)
+            await self._speaks(network, plugin)
             if plugin.ipam:
                 self._runner.find(plugin.ipam)
-            if network.version not in spoken:
-                have = ", ".join(sorted(spoken))
-                message = f"cannot use CNI network {network.name}: {plugin.type} speaks {have}, not {network.version}"
-                raise PluginError(message, Code.INCOMPATIBLE_VERSION, plugin.type)
         if config.at_least(network.version, "1.1.0"):
             for plugin in network.plugins:
                 await self._call(network, plugin, "STATUS", None, None)
+
+    async def _speaks(self, network: Network, plugin: Plugin) -> None:
+        """Raises PluginError when a plugin is not there, or does not speak the version of its network."""
+        spoken = await self._runner.versions(plugin.type)
+        if network.version not in spoken:
+            have = ", ".join(sorted(spoken))
+            message = f"cannot use CNI network {network.name}: {plugin.type} speaks {have}, not {network.version}"
+            raise PluginError(message, Code.INCOMPATIBLE_VERSION, plugin.type)
 
     async def collect(self, text: str, name: str) -> None:
         """GC: tell the plugins of a network which attachments there are; they remove what else they hold.
