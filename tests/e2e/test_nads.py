@@ -21,10 +21,10 @@ class Place:
         return function()
 SOURCE
 import time
-Server(Place(), "BRIDGE", "10.139.0.1", ["10.139.0.77"]).start()
+Server(Place(), "DEVICE", "10.139.0.1", ["10.139.0.77"]).start()
 time.sleep(3600)
 """.replace("SOURCE", inspect.getsource(dhcp_server).replace("from netns.lab import Place\n", "")).replace(
-    "BRIDGE", BRIDGE
+    "DEVICE", DEVICE
 )
 """The tests' own DHCP server, in a Pod of the node."""
 
@@ -110,7 +110,11 @@ def test_dhcp(shared: Space) -> None:
     shared.make(_nad("dhcp", type="bridge", bridge=BRIDGE, ipam={"type": "dhcp"}))
     eventually(lambda: _made(shared, "dhcp"), 30)
     eventually(lambda: "" if BRIDGE in shared.world.on_node(worker, "ip", "link") else "no bridge", 30)
-    shared.world.on_node(worker, "ip", "address", "add", "10.139.0.1/24", "dev", BRIDGE)
+    # The server hangs on the bridge by a cable: addresses of the bridge itself are podnet's.
+    shared.world.on_node(worker, "ip", "link", "add", DEVICE, "type", "veth", "peer", "name", CABLE)
+    shared.world.on_node(worker, "ip", "link", "set", CABLE, "up", "master", BRIDGE)
+    shared.world.on_node(worker, "ip", "link", "set", DEVICE, "up")
+    shared.world.on_node(worker, "ip", "address", "add", "10.139.0.1/24", "dev", DEVICE)
     server = objects.pod("server", hostNetwork=True, **objects.on_node(worker))
     capabilities = {"add": ["NET_RAW", "NET_ADMIN", "NET_BIND_SERVICE"]}
     server["spec"]["containers"][0] |= {
@@ -125,7 +129,8 @@ def test_dhcp(shared: Space) -> None:
     assert _address(shared, "client") == "10.139.0.77"
     assert shared.world.interfaces("client")["net1"] == ["10.139.0.77/24"]
     assert shared.world.ping("client", "10.139.0.1", "-Inet1").lost == 0
-    shared.world.kubectl("delete", "pod", "client")
+    shared.world.kubectl("delete", "pod", "client", "server")
+    shared.world.on_node(worker, "ip", "link", "delete", DEVICE)
 
 
 @pytest.mark.parametrize("kind", ["vlan", "ipvlan", "bond"])

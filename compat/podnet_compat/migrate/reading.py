@@ -6,7 +6,7 @@ by page: 10,000 of them are many.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from podnet_compat.migrate.inventory import Inventory, Object
 
 _OBJECTS = (".yaml", ".yml", ".json")
 _CONFIGURATIONS = (".conf", ".conflist")
+_MERGE = "tag:yaml.org,2002:merge"
 _PAGE = 500
 _HOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
@@ -31,7 +32,15 @@ class ReadError(PodnetError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Dates stay text, as in JSON."""
+    """Dates stay text, as in JSON, and a key stands once, as kubectl has it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set[str]()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -441,6 +441,19 @@ def test_a_plan_of_a_directory(directory: Path, capsys: pytest.CaptureFixture[st
     assert [row["kind"] for row in yaml.safe_load(capsys.readouterr().out)["rows"]] == ["Multus"]
 
 
+@pytest.mark.parametrize("command", [["migrate", "plan"], ["translate"]])
+def test_a_key_that_stands_twice(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "pod.yaml"
+    keys = "".join(f"    {names.NETWORKS}: {name}\n" for name in "xy")
+    file.write_text(f"apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n{keys}")
+    assert main.main([*command, str(file)]) == 2
+    said = capsys.readouterr().err
+    assert names.NETWORKS in said
+    assert "line 7, column 5" in said or "pod.yaml:7:5" in said
+    file.write_text("x: &x {a: 1}\ny: {<<: *x, a: 2}\n")  # a merged key gives way
+    assert main.main([*command, str(file)]) == 0
+
+
 def test_exit_statuses(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (directory / "objects.yaml").read_text()
     (directory / "objects.yaml").write_text(
