@@ -21,7 +21,6 @@ import asyncio
 import contextlib
 import json
 import pathlib
-import re
 import statistics
 import sys
 import time
@@ -29,7 +28,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.scheduler import large, verbs
+from benchmark.scheduler import histogram, large, verbs
 from benchmark.scheduler import plane as planes
 from benchmark.scheduler.plane import Bindings, Network, Plane, Program
 from podnet_hack import paths
@@ -129,7 +128,7 @@ class Bench:
                     await self._follow(row, bindings, programs, count)
                 row.scheduler.append(scheduler.cpu_seconds / count * 1000)
             if before:
-                _add(row.histogram, before, await self._histogram())
+                histogram.add(row.histogram, before, await self._histogram())
             if programs:
                 row.cpu_share.append((programs[0].cpu_seconds - used) / (time.monotonic() - started))
                 row.own.append((programs[0].cpu_seconds - used) / count * 1000)
@@ -171,36 +170,14 @@ class Bench:
         await program.until(lambda: self._control.serves(self._front))
         return program
 
-    async def _histogram(self) -> dict[float, float]:
-        page = await self._control.metrics(self._port)
-        found = re.findall(r'request_seconds_bucket\{le="([^"]+)",verb="filter"\} ([0-9.]+)', page)
-        return {float(bound): float(count) for bound, count in found} or {0.0: 0.0}
+    async def _histogram(self) -> histogram.Histogram:
+        return histogram.of(await self._control.metrics(self._port), "filter")
 
     def _note(self, row: Row, times: list[float], count: int) -> None:
         row.unplaced += count - len(times)
         if len(times) > 1:
             row.rates.append((len(times) - 1) / (times[-1] - times[0]))
             row.latencies += [moment - times[0] for moment in times]
-
-
-def _add(histogram: dict[float, float], before: dict[float, float], after: dict[float, float]) -> None:
-    for bound, count in after.items():
-        histogram[bound] = histogram.get(bound, 0.0) + count - before.get(bound, 0.0)
-
-
-def quantile(histogram: dict[float, float], part: float) -> float:
-    """Milliseconds, interpolated in a bucket of the cumulative ``histogram``."""
-    bounds = sorted(histogram)
-    total = histogram[bounds[-1]] if bounds else 0.0
-    lower, below = 0.0, 0.0
-    for bound in bounds:
-        if total and histogram[bound] >= part * total:
-            if bound == float("inf"):
-                return lower * 1000
-            inside = histogram[bound] - below
-            return 1000 * (lower + (bound - lower) * ((part * total - below) / inside if inside else 1.0))
-        lower, below = bound, histogram[bound]
-    return 0.0
 
 
 def percentile(numbers: list[float], part: float) -> float:
@@ -224,7 +201,7 @@ def records(measured: list[Row]) -> list[dict[str, object]]:
             _record(f"{row.name}: scheduling latency", latency, "s", percentile(first.latencies, 0.5)) | {"p99": p99}
         )
         if row.histogram:
-            value, high = quantile(row.histogram, 0.5), quantile(row.histogram, 0.99)
+            value, high = histogram.quantile(row.histogram, 0.5), histogram.quantile(row.histogram, 0.99)
             made.append(_record(f"{row.name}: filter", value, "ms", 1.0) | {"p99": round(high, 4)})
         if row.cpu_share:
             made.append(
@@ -267,7 +244,7 @@ def table(measured: list[Row]) -> str:
         line = f"{row.name:40}{row.rate:8.0f}{row.rate / first if first else 0:7.2f}"
         line += f"{percentile(row.latencies, 0.5):12.1f}s{percentile(row.latencies, 0.99):6.1f}s"
         if row.histogram:
-            line += f"{quantile(row.histogram, 0.5):10.2f}ms{quantile(row.histogram, 0.99):7.2f}"
+            line += f"{histogram.quantile(row.histogram, 0.5):10.2f}ms{histogram.quantile(row.histogram, 0.99):7.2f}"
         else:
             line += " " * 19
         line += f"{statistics.median(row.cpu_share):7.2f}{row.peak_mib:6.0f}" if row.cpu_share else " " * 13
