@@ -12,6 +12,8 @@ import argparse
 import asyncio
 import base64
 import json
+import os
+import pathlib
 import ssl
 import statistics
 import sys
@@ -192,6 +194,14 @@ async def admitted(port: int, nads: int, count: int) -> Caller:
     return caller
 
 
+def servers() -> float:
+    """Seconds of processor time of kube-apiserver and etcd: on a busy machine they say more than the clock."""
+    found = pathlib.Path("/proc/self/task").glob("*/children")
+    stats = [pathlib.Path(f"/proc/{pid}/stat").read_text() for path in found for pid in path.read_text().split()]
+    wanted = [text.rpartition(")")[2].split() for text in stats if "(kube-apiserver)" in text or "(etcd)" in text]
+    return sum(int(fields[11]) + int(fields[12]) for fields in wanted) / os.sysconf("SC_CLK_TCK")
+
+
 async def cluster(count: int, admissions: int) -> Rows:
     """NADs mirrored from a cold start, and Pods admitted after."""
     rows: Rows = []
@@ -204,9 +214,12 @@ async def cluster(count: int, admissions: int) -> Rows:
         await definitions(plane)
         await fill(plane, count)
         before, port = await controller.writes(plane), planes.free_port()
+        worked = servers()
         async with plane.running(compat(plane, port)) as program:
             taken = await controller.until(lambda: mirrored(plane, count))
             row(f"mirror {count} NADs from a cold start", taken, "s", goal=f"{GOALS['mirror']:.0f} s")
+            both = servers() - worked + program.cpu_seconds
+            row(f"mirror {count} NADs from a cold start: processor time, kube-apiserver's and etcd's too", both, "s")
             taken += await controller.until(lambda: told(plane, count))
             row(f"mirror {count} NADs: until each says so", taken, "s")
             row(f"mirror {count} NADs: writes for each", (await controller.writes(plane) - before) / count, "")
