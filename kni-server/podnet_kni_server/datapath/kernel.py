@@ -83,7 +83,7 @@ class KernelDatapath:
     async def attach(self, netns_path: str, links: Sequence[Link]) -> list[Observed]:
         """See interface.Datapath."""
         links = await allocation.resolved(self._allocation, self._lent, links)
-        made = await self._worker.call(self._attach, netns_path, links)
+        made = await self._worker.quick(self._attach, netns_path, links)
         if all(link.host_name == "" or link.kind == "veth" for link in links):
             return made
         return [allocation.told(self._files, self._lent, *pair) for pair in zip(links, made, strict=True)]
