@@ -10,7 +10,7 @@ import pytest
 import yaml
 from podnet_compat.systems import translate_objects
 from podnet_hack import paths
-from podnet_tests import danm_examples, genie_examples
+from podnet_tests import translations
 
 _PLURALS = {
     "PodNetwork": "podnetworks",
@@ -21,7 +21,6 @@ _PLURALS = {
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
     "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
-_EXAMPLES = [*danm_examples.EXAMPLES, *genie_examples.EXAMPLES]
 
 
 def _path(item: dict[str, Any]) -> str:
@@ -30,7 +29,7 @@ def _path(item: dict[str, Any]) -> str:
     return f"/apis/{item['apiVersion']}{where}/{_PLURALS[item['kind']]}"
 
 
-@pytest.mark.parametrize("example", _EXAMPLES, ids=lambda one: one.name)
+@pytest.mark.parametrize("example", translations.EXAMPLES, ids=lambda one: one.name)
 def test_what_becomes_of_them_is_taken(apiserver: Any, example: Any) -> None:
     made = []
     for first in (example.objects[0], *example.more):
