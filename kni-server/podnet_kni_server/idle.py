@@ -44,7 +44,7 @@ class Idle:
     def look(self, config: str, held: Collection[pools.Network], idle: Collection[pools.Network], now: float) -> None:
         """What this node holds of a pool at ``now``, and which of it has no lease."""
         for version in (4, 6):
-            self._count(config, version, sum(one.version == version for one in held), now)
+            self._count(config, version, sum(one.version == version and not _is_single(one) for one in held), now)
         for spot in [spot for spot in self._since if spot[0] == config and spot[1] not in idle]:
             del self._since[spot]
         for network in idle:
@@ -61,7 +61,7 @@ class Idle:
     def rested(self, config: str, network: pools.Network, now: float, used_up: Callable[[], bool]) -> bool:
         """Whether a block has been idle for long enough. ``used_up``: whether nobody can claim another of its pool."""
         idle = now - self._since.get((config, network), now)
-        if network.prefixlen == network.max_prefixlen:
+        if _is_single(network):
             return idle >= IDLE_SECONDS_SINGLE
         if idle < IDLE_SECONDS:
             return False
@@ -71,7 +71,13 @@ class Idle:
     def gave(self, config: str, network: pools.Network, now: float) -> None:
         """A block goes back. Where none was claimed since the one before, the next need not wait as long."""
         self._since.pop((config, network), None)
+        if _is_single(network):
+            return
         pace = self._paces.setdefault((config, network.version), _Pace())
         if not pace.grown:
             pace.factor = max(1, pace.factor // 2)
         pace.held, pace.gave, pace.grown = max(0, pace.held - 1), now, False
+
+
+def _is_single(network: pools.Network) -> bool:
+    return network.prefixlen == network.max_prefixlen

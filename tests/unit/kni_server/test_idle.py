@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Iterable
 
 import pytest
@@ -20,11 +21,11 @@ TIDY = 2.0
 class Node:
     """A node at its own time: `until` lets it look at its blocks as often as the real one does."""
 
-    def __init__(self, cidr: str, api: FakeBlockApi | None = None) -> None:
-        made = pools.pool_of(network_config("c", ipam={"ranges": [{"cidr": cidr}]}))
+    def __init__(self, cidr: str, **range_: str) -> None:
+        made = pools.pool_of(network_config("c", ipam={"ranges": [{"cidr": cidr, **range_}]}))
         assert made is not None
         self.pool = made
-        self.api = api or FakeBlockApi()
+        self.api = FakeBlockApi()
         self.api.pools["c"] = made
         self.leases = Leases()
         self.blocks = Blocks("a", self.leases, self.api)
@@ -108,6 +109,23 @@ async def test_of_a_pool_that_is_used_up_blocks_go_back_in_time() -> None:
     await other.prepare(one.pool, 4, 254 - 15)
     await one.until(one.now + IDLE_SECONDS + 2 * TIDY)
     assert not [block for block in one.api.blocks.values() if block.spec.node_name == "a"]
+
+
+async def test_static_addresses_that_come_and_go_keep_no_block() -> None:
+    """Those apart from the range are claimed one by one."""
+    one = Node("10.0.0.0/24", start="10.0.0.64")
+    for round_ in range(4):
+        await one.until(round_ * MINUTE)
+        holder = Holder("static", "net1", "ns/static")
+        await one.blocks.lease_exact(one.pool, ipaddress.ip_address("10.0.0.9"), holder)
+        await one.until(round_ * MINUTE + 5)
+        one.leases.release("static")
+    await one.until(one.now + 30)
+    await one.pods([1])
+    await one.until(one.now + 10)
+    await one.pods([])
+    await one.until(one.now + IDLE_SECONDS + 2 * TIDY)
+    assert not one.api.blocks
 
 
 @pytest.mark.parametrize("rounds", [1, 4])
