@@ -21,7 +21,7 @@ from podnet_kni_server.nri import plugin, recorder
 SOURCES = pathlib.Path(__file__).with_name("runtime")
 BUILD = ["go", "build", "-p", "1", "-trimpath", "-ldflags", "-s -w"]
 NEWEST = "v0.12.5"
-VERSIONS = ("v0.6.1", "v0.8.0", "v0.9.0", "v0.10.0", "v0.11.0", "v0.12.0", NEWEST)
+VERSIONS = ("v0.6.1", "v0.7.0", "v0.8.0", "v0.9.0", "v0.10.0", "v0.11.0", "v0.12.0", NEWEST)
 """v0.6 is containerd 1.7's; Synchronize in parts and timeouts came with v0.8, a method for each event with v0.12,
 the failure policy with v0.12.5."""
 
