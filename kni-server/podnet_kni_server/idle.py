@@ -26,11 +26,13 @@ Spot = tuple[str, pools.Network]
 
 @dataclass
 class _Pace:
-    """How blocks of one family of a pool come and go. ``grown``: since one was given back."""
+    """How blocks of one family of a pool come and go. ``grown``: since one was given back; ``asked``: when it was last
+    asked whether the pool is used up, which looks at the blocks of all nodes."""
 
     factor: int = 1
     held: int = 0
     gave: float = float("-inf")
+    asked: float = float("-inf")
     grown: bool = True
 
 
@@ -66,7 +68,12 @@ class Idle:
         if idle < IDLE_SECONDS:
             return False
         pace = self._paces.setdefault((config, network.version), _Pace())
-        return idle >= IDLE_SECONDS * pace.factor or used_up()
+        if idle >= IDLE_SECONDS * pace.factor:
+            return True
+        if now - pace.asked < IDLE_SECONDS:
+            return False
+        pace.asked = now
+        return used_up()
 
     def gave(self, config: str, network: pools.Network, now: float) -> None:
         """A block goes back. Where none was claimed since the one before, the next need not wait as long."""
