@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from podnet_api import multinetwork
+from podnet_api import names as api_names
 from podnet_api.errors import AlreadyExistsError, InvalidError, KubeError, PodnetError
 from podnet_api.meta import Kind as NativeKind
 
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 SWEEP = 300.0
 """Seconds between two looks at everything: what waits for Pods to end is seen then."""
 SHORTEST, LONGEST = 0.3, 60.0
+WORKERS = 8
+"""Sources that are written at the same time: most of the time is waiting for the API server."""
 _SHARE = 10.0
 """A look takes at most one part in so many of the time."""
 _COMPONENT, _REASON = "podnet-compat", "NotTranslated"
@@ -51,6 +54,7 @@ class Following:
         self._making = making.Making(store)
         self._changed = asyncio.Event()
         self._pause = SHORTEST
+        self._again = False
         self._said: dict[str, str] = {}
         self._nads = any(kind.group == legacy.GROUP for system in self._systems for kind in system.kinds)
         watched.listen(lambda *_: self._changed.set())
@@ -76,19 +80,25 @@ class Following:
 
     async def look(self) -> bool:
         """Look at everything once; whether some of it has to be looked at again soon."""
-        known = Known(self._settings)
         try:
             origins = await self._origins()
             gone = await self._without_source({origin.subject for origin in origins})
-        except KubeError as error:
+        except (KubeError, InvalidError) as error:
             log.warning("%s; the networks of other systems are looked at again", error)
             return True
-        again = False
-        for origin in origins:
-            again |= await self._one(origin, known)
-        for source in gone:
-            again |= await self._settle(source, None, Made())
-        return again
+        self._again = False
+        known = Known(self._settings)
+        found = [(origin.subject, origin, await self._made(origin, known)) for origin in origins]
+        work = iter([*found, *((source, None, Made()) for source in gone)])
+        async with asyncio.TaskGroup() as group:
+            for number in range(WORKERS):
+                group.create_task(self._work(work), name=f"foreign networks {number}")
+        return self._again
+
+    async def _work(self, work: Iterator[tuple[str, Source | None, Made | None]]) -> None:
+        for source, origin, made in work:
+            if made is not None:
+                await self._settle(source, origin, made)
 
     async def _origins(self) -> list[Source]:
         """Every object that may be a network."""
@@ -114,21 +124,21 @@ class Following:
             found += [source] if asked and not any(asked) else []
         return found
 
-    async def _one(self, origin: Source, known: Known) -> bool:
+    async def _made(self, origin: Source, known: Known) -> Made | None:
+        """What ``origin`` becomes; None where it cannot be translated."""
+        await asyncio.sleep(0)
         try:
-            made = await self._reading.run(lambda objects: making.of(origin, objects, self._systems), known)
+            return await self._reading.run(lambda objects: making.of(origin, objects, self._systems), known)
         except InvalidError as error:
             if origin.kind != legacy.KIND:  # the mirror says what is wrong with those
                 await self._say(origin, str(error))
-            return False
         except PodnetError as error:
             log.warning("%s; again soon", error)
-            return True
-        await asyncio.sleep(0)
-        return await self._settle(origin.subject, origin, made)
+            self._again = True
+        return None
 
-    async def _settle(self, source: str, origin: Source | None, made: Made) -> bool:
-        """Write what ``source`` has become; whether it has to be looked at again soon."""
+    async def _settle(self, source: str, origin: Source | None, made: Made) -> None:
+        """Write what ``source`` has become."""
         try:
             await self._making.ensure(made)
             await self._making.tidy(source, made)
@@ -138,23 +148,27 @@ class Following:
                 await self._say(origin, str(error))
         except (BusyError, KubeError) as error:
             log.info("%s; again soon", error)
-            return True
+            self._again = True
         else:
             self._said.pop(source, None)
-        return False
 
     async def _say(self, origin: Source, text: str) -> None:
         """An Event on the object: one for all replicas."""
-        if self._said.get(origin.subject) == text:
+        about = self._object(origin)
+        if about is None or self._said.get(origin.subject) == text:
+            return
+        log.info("%s", text)
+        meta = about.metadata
+        mark = names.digest(f"{meta.uid} {meta.resource_version} {text}")
+        name = api_names.hashed_name(f"{meta.name}.{mark}", 253)
+        try:
+            await self._store.client.event(about, "Warning", _REASON, text, _COMPONENT, name=name)
+        except AlreadyExistsError:
+            pass  # another replica said it, or we did before we were started anew
+        except KubeError as error:
+            log.warning("%s", error)
             return
         self._said[origin.subject] = text
-        log.info("%s", text)
-        about = self._object(origin)
-        if about is not None:
-            meta = about.metadata
-            name = f"{meta.name}.{names.digest(f'{meta.uid} {meta.resource_version} {text}')}"
-            with contextlib.suppress(AlreadyExistsError):
-                await self._store.client.event(about, "Warning", _REASON, text, _COMPONENT, name=name)
 
     def _object(self, origin: Source) -> NativeKind | None:
         if origin.kind == legacy.KIND:

@@ -25,6 +25,9 @@ from podnet_compat.systems.registry import System
 
 T = TypeVar("T", multinetwork.PodNetwork, kni.NetworkConfig)
 
+_WHOLE = 200
+"""Characters of a name that are there in every name made from it, however long it is (names.hashed_name)."""
+
 
 class InUseError(HeldError):
     """Pods use what an edit, or the end of a source, would take away: it stays as it was until they are gone."""
@@ -130,7 +133,7 @@ class Making:
 def _is_left(source: str, item: T, wanted: Iterable[T]) -> bool:
     """Whether ``item`` is not wanted any more. Of a NetworkAttachmentDefinition the mirror makes objects, too."""
     name, key = item.metadata.name, legacy.key_of(source)
-    if key is not None and name.startswith(names.network(*key)):
+    if key is not None and name.startswith(names.network(*key)[:_WHOLE]):
         return False
     return all(one.metadata.name != name for one in wanted)
 

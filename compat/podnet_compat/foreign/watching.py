@@ -17,7 +17,7 @@ from podnet_api.meta import Model, ObjectMeta, Resource
 
 from podnet_compat.systems.registry import Kind
 
-AGAIN = 30.0
+AGAIN = 60.0
 """Seconds between two questions whether a kind is served."""
 
 Place = tuple[str, str]

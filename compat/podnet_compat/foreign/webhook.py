@@ -92,8 +92,10 @@ class Foreign:
         return said
 
     def _networks(self, known: Known, objects: Objects, wanted: set[str]) -> list[Made]:
-        """The native objects of those networks in ``wanted`` that foreign objects describe."""
-        found = [self._network(origin, objects) for origin in known.read()]
+        """The native objects of those networks in ``wanted`` that foreign objects describe. Of the many NADs that may
+        be known none is looked at as long as nothing is missing: they are followed."""
+        missing = [name for name in wanted if self._store.networks.get(name) is None]
+        found = [self._network(origin, objects) for origin in known.read() if missing or origin.kind != legacy.KIND]
         return [one for one in found if wanted & {item.metadata.name for item in one.networks}]
 
     def _network(self, origin: Source, objects: Objects) -> Made:

@@ -6,6 +6,7 @@ only parts of the annotation: they go through ``selections`` by themselves and s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,9 +41,15 @@ def text(nad: Source) -> str:
 
 
 def config(nad: Source) -> dict[str, Any]:
-    """``spec.config`` of ``nad`` as an object, the first plugin of a list; {} where it is none."""
+    """``spec.config`` of ``nad`` as an object, not to be changed, the first plugin of a list; {} where it is none."""
+    return _config(text(nad) or "{}")
+
+
+@functools.lru_cache(maxsize=4096)
+def _config(written: str) -> dict[str, Any]:
+    """Whose a NAD is, is asked for every system, and for each other NAD of its network."""
     try:
-        found = jsontext.load(text(nad) or "{}")
+        found = jsontext.load(written)
     except jsontext.BrokenJsonError:
         return {}
     plugins = found.get("plugins") if isinstance(found, dict) else None

@@ -244,6 +244,19 @@ async def test_bodies_are_read_once_for_each_version(api: Any, live: Live, monke
     assert not [path for path in read if path.endswith("/danmnets")]
 
 
+async def test_a_lost_api_server_is_asked_again(api: Any, live: Live) -> None:
+    put(api)
+    await settled(live)
+    put(api, cidr="10.5.0.0/24")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    api.broken = True
+    assert await live.following.look()
+    api.broken = False
+    await settled(live)
+    assert cidr(api) == "10.5.0.0/24"
+
+
 async def test_it_works_by_itself(api: Any, store: stores.Store, live: Live) -> None:
     """A change, a short pause, a look."""
     task = asyncio.create_task(live.following.run())
