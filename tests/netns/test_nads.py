@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from netns.lab import Lab, Place, crosses
+from podnet_api import kni
 from podnet_api.meta import ObjectMeta
 from podnet_compat import datapath
 from podnet_compat import nad as nads
@@ -70,8 +71,7 @@ class Node:
         known = {name: _nad(name, config) for name, config in given.items()}
         wanted = pods.Wanted("Pod test/p", "test", parse(text, "test", Notes()))
         made = pods.translate(wanted, lambda _, name: known.get(name))
-        for nad in made.nads:
-            await self._ready(nads.translate(nad))
+        await self._ready([nads.translate(nad).config for nad in made.nads])
         for further in made.further:
             config = nads.translate(further.nad).config.metadata.name
             self.world.networks[further.name] = pod_network(further.name, config)
@@ -83,15 +83,15 @@ class Node:
         assert record is not None
         return pod
 
-    async def _ready(self, native: nads.Native) -> None:
-        config = native.config
-        kind = kinds.of_config(config)
-        assert kind is not None
-        link = kind.node(config, None, [])
-        [state] = (await self.world.datapath.ensure_node([link])).values()
-        assert state.ready, state
-        self.world.states[config.metadata.name] = state
-        self.world.add(config)
+    async def _ready(self, configs: list[kni.NetworkConfig]) -> None:
+        """What the node needs of all of them, at once: what none needs goes."""
+        found = {config.metadata.name: kinds.of_config(config) for config in configs}
+        wanted = {one.metadata.name: kind.node(one, None, []) for one in configs if (kind := found[one.metadata.name])}
+        states = await self.world.datapath.ensure_node(list(wanted.values()))
+        assert all(state.ready for state in states.values()), states
+        for config in configs:
+            self.world.states[config.metadata.name] = states[wanted[config.metadata.name].key]
+            self.world.add(config)
 
     def plugin(self, config: dict[str, Any], directory: pathlib.Path) -> Place:
         """A Pod to which the plugin itself has attached ``config``."""
@@ -162,7 +162,10 @@ async def test_a_bond_of_two_networks(lab: Lab, tmp_path: pathlib.Path) -> None:
 
 
 TAP = {"type": "tap", "ipam": {"type": "static", "addresses": [{"address": "10.1.0.9/24"}]}}
-VRF = {"plugins": [{"type": "macvlan", "master": "up0", "ipam": TAP["ipam"]}, {"type": "vrf", "vrfname": "red"}]}
+VRF = {
+    "cniVersion": "1.0.0",
+    "plugins": [{"type": "macvlan", "master": "up0", "ipam": TAP["ipam"]}, {"type": "vrf", "vrfname": "red"}],
+}
 
 
 @PLUGINS
