@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from podnet_api import names as api_names
+from podnet_api.admission import Allow, Request
 from podnet_compat import store as stores
 from podnet_compat.foreign import watching
 from podnet_tests import foreign_live, npwg_examples, ovn_examples
@@ -237,7 +238,13 @@ async def test_bodies_are_read_once_for_each_version(api: Any, live: Live, monke
 
     monkeypatch.setattr(api, "request", counted)
     await settled(live)
-    assert read == []
+    keys = {"danm.io/interfaces": '[{"network": "n7", "ip": "dynamic"}]'}
+    item = {"metadata": {"generateName": "web-", "annotations": keys}, "spec": {}}
+    answer = await live.hook.mutate_pod(Request("1", "CREATE", "me", "a", "web-", item, None, False))
+    assert isinstance(answer, Allow)
+    assert answer.patch
+    assert [path for path in read if path.startswith(DANM)] == [], "nor for a Pod"
+    read.clear()
     put(api, f"{DANM}/namespaces/a/danmnets/n7", cidr="10.7.0.0/24")
     await settled(live)
     assert read.count(f"{DANM}/namespaces/a/danmnets/n7") == 1
