@@ -62,7 +62,7 @@ async def live(api: Any, store: stores.Store) -> AsyncIterator[Live]:
 
 async def settled(live: Live) -> None:
     """Look until there is nothing more to do. Watches, here, are a few turns of the loop late."""
-    for _ in range(20):
+    for _ in range(8):
         for _ in range(20):
             await asyncio.sleep(0)
         again = await live.following.look()
