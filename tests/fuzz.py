@@ -22,7 +22,7 @@ from concurrent import futures
 GUIDED = importlib.util.find_spec("atheris") is not None
 _COUNT = re.compile(r"(?:inputs|number_of_executed_units): +([0-9]+)")
 """What a target says at its end, here and as libFuzzer."""
-READERS = ("podnet_api.networks", "podnet_kni_server", "podnet_compat")
+READERS = ("podnet_api.networks", "podnet_kni_server", "podnet_compat", "podnet_scheduler_extender")
 
 
 def main() -> int:

@@ -208,8 +208,9 @@ _NAMES = msgspec.json.Decoder(list[str] | None)
 
 def _items(nodes: NodeList) -> list[tuple[str, msgspec.Raw]]:
     try:
-        return [(msgspec.json.decode(raw, type=_Named).metadata.name, raw) for raw in nodes.items or []]
-    except msgspec.DecodeError as error:
+        # What is stepped over is not checked by the decoder, and goes back as it came.
+        return [(msgspec.json.decode(str(raw, "utf-8"), type=_Named).metadata.name, raw) for raw in nodes.items or []]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequestError(f"cannot read the Nodes of kube-scheduler's request: {error}") from error
 
 

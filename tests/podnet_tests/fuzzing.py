@@ -31,7 +31,7 @@ from podnet_kni_server.leases import Leases
 from podnet_kni_server.nri import convert, errors, events, framing, mux, nri_pb2, ttrpc, types
 from podnet_kni_server.records import Record, Sandbox, State
 
-from podnet_tests import kni_world
+from podnet_tests import fuzzing_extender, kni_world
 
 _directory = tempfile.TemporaryDirectory(prefix="podnet-fuzz-")
 
@@ -301,6 +301,7 @@ TARGETS = {
     "cni-result": Target(cni_result, _RESULTS, _JSON),
     "cni-config": Target(cni_config, _CONFIGS, _JSON),
     "resolv": Target(resolver, _RESOLV, (b"nameserver ", b"options ", b"search ", b"\n", b"\r", b" ")),
+    "extender": Target(fuzzing_extender.requests, fuzzing_extender.SEEDS, fuzzing_extender.WORDS),
     "kernel": Target(kernel, _dumps(), (struct.pack("=HH", 4, 1), struct.pack("=IHHII", 20, 2, 0, 1, 0) + b"\xff" * 4)),
 }
 __all__ = ["TARGETS", "Record", "Target", "mutations"]

@@ -136,6 +136,13 @@ async def test_what_cannot_be_answered_is_an_error_that_says_so(client: Client, 
     await post(client, "filter", {"Pod": pod(), "NodeNames": ["a"]})
 
 
+@pytest.mark.parametrize("verb", ["filter", "prioritize"])
+async def test_a_whole_node_that_is_no_text_does_not_come_back(client: Client, verb: str) -> None:
+    body = json.dumps({"Pod": pod(), "Nodes": {"items": [{"metadata": {"name": "a", "~": 1}}]}}).encode()
+    await post(client, verb, body)
+    assert (await post(client, verb, body.replace(b"~", b"\x80"), 400)).startswith("cannot read the Nodes")
+
+
 @pytest.mark.parametrize("change", [{"annotations": None}, {"annotations": {}}, {"annotations": {"a": "b"}}])
 async def test_a_pod_without_networks_passes(client: Client, change: dict[str, Any]) -> None:
     answer = await post(client, "filter", {"Pod": pod(**change), "NodeNames": ["a", "c", "ghost"]})

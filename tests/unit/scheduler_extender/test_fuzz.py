@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from podnet_api import names
 from podnet_scheduler_extender import wire
 from podnet_scheduler_extender.extender import Extender
-from podnet_scheduler_extender.fake import NAMESPACE, Cluster, listed
+from podnet_scheduler_extender.fake import NAMESPACE, listed
+from podnet_tests import fuzzing_extender
+from podnet_tests.fuzzing_extender import answers
 
 NAMES = st.sampled_from(["a", "b", "c", "ghost", "", "é", "\U0001f600"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | NAMES
@@ -54,35 +56,13 @@ ENCODED = st.one_of(st.binary(max_size=60), (ARGS | PREEMPTION).map(lambda body:
 
 @pytest.fixture(scope="module")
 def extender() -> Extender:
-    cluster = Cluster()
-    cluster.config("blue", {"cidr": "10.0.0.0/30"})
-    cluster.network("blue")
-    for node in "abc":
-        cluster.node(node, "blue", capacity=2)
-    return cluster.extender
-
-
-def answers(extender: Extender, body: bytes) -> list[bytes]:
-    """Of all verbs; an error counts as one when it is a sentence."""
-    verbs: list[Callable[[], bytes]] = [
-        lambda: wire.encode(extender.filter(wire.arguments(body))),
-        lambda: extender.prioritize(wire.arguments(body)),
-        lambda: wire.encode(extender.preempt(wire.decode(body, wire.PreemptionArgs))),
-    ]
-    return [_answer(verb) for verb in verbs]
-
-
-def _answer(verb: Callable[[], bytes]) -> bytes:
-    try:
-        return verb()
-    except wire.BadRequestError as error:
-        return json.dumps(str(error)).encode() if str(error).startswith("cannot ") else b"not a sentence"
+    return fuzzing_extender.cluster().extender
 
 
 @settings(max_examples=400, deadline=None)
 @given(ENCODED, st.integers(0, 100))
 def test_anything(extender: Extender, body: bytes, cut: int) -> None:
-    for answer in answers(extender, body) + answers(extender, body[: len(body) * cut // 100]):
+    for answer in [*answers(extender, body), *answers(extender, body[: len(body) * cut // 100])]:
         json.loads(answer)
 
 
