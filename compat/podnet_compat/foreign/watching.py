@@ -7,18 +7,21 @@ kind whose CustomResourceDefinition is not installed is looked for again and aga
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import msgspec
-from podnet_api.errors import KubeError
+from podnet_api.errors import KubeError, NotFoundError
 from podnet_api.kube import Cache, Client
 from podnet_api.meta import Model, ObjectMeta, Resource
 
 from podnet_compat.systems.registry import Kind
 
-AGAIN = 60.0
-"""Seconds between two questions whether a kind is served."""
+log = logging.getLogger(__name__)
+
+AGAIN, SOON = 60.0, 5.0
+"""Seconds between two questions whether a kind is served; after one that was not answered."""
 
 Place = tuple[str, str]
 """Group and plural: two spellings of a kind may have one."""
@@ -86,17 +89,22 @@ class Watched:
     async def _served(self, kind: Kind) -> str:
         """The first version of ``kind`` that there is, once there is one."""
         while True:
+            pause = AGAIN
             for version in kind.versions:
-                if kind.plural in await self._plurals(kind.group, version):
-                    return version
-            await asyncio.sleep(AGAIN)
+                try:
+                    if kind.plural in await self._plurals(kind.group, version):
+                        return version
+                except KubeError as error:
+                    log.warning("%s; again in %.0f s", error, SOON)
+                    pause = SOON
+            await asyncio.sleep(pause)
 
     async def _plurals(self, group: str, version: str) -> set[str]:
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         try:
             body = await self._client.request("GET", path)
-        except KubeError:
-            return set()  # not installed, or nobody answers: both are asked again
+        except NotFoundError:
+            return set()
         return {one.name for one in msgspec.json.decode(body, type=_Resources).resources}
 
     def _tell(self, kind: Kind, old: Named | None, new: Named | None) -> None:
