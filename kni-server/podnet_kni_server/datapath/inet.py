@@ -178,7 +178,7 @@ def is_main(body: bytes) -> bool:
 def has_usual_metric(body: bytes) -> bool:
     """Whether a route that was read would be replaced by default_route, having the metric of that one."""
     priority = netlink.attributes(body, 12).get(RTA_PRIORITY, b"\0")
-    return netlink.number(priority) == _METRICS[body[0]]
+    return netlink.number(priority) == _METRICS.get(body[0])
 
 
 def restore_route(body: bytes) -> Request:

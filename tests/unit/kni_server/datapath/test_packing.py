@@ -128,6 +128,7 @@ def test_what_was_read_is_parsed() -> None:
     received = struct.pack("=IHHII", 20, 16, 0, 5, 0) + b"body" + struct.pack("=IHHII", 16, 3, 2, 6, 0)
     assert list(netlink.messages(received)) == [(16, 0, 5, b"body"), (3, 2, 6, b"")]
     assert list(netlink.messages(received[:-1])) == [(16, 0, 5, b"body")]
+    assert not inet.has_usual_metric(bytes(12)), "of a family that has no usual one (found by fuzzing)"
 
 
 @pytest.mark.parametrize("capped", [True, False])
