@@ -71,9 +71,9 @@ def translate(pod: Source, objects: Objects) -> Made:
     primary = _primary(pod, objects, notes)
     listing = Listing(pod, notes, adds=not primary)
     if primary:
-        path, name = primary
+        path, name, origin = primary
         gateways = frozenset({4})
-        listing.add(path, name, api_names.DEFAULT_INTERFACE, origin=name, gateways=gateways)
+        listing.add(path, name, api_names.DEFAULT_INTERFACE, origin=origin, gateways=gateways)
     text = pod.annotations.get(names.NETWORKS, "")
     if "@" in text and not any(mark in text for mark in '[{"'):
         message = f"Tungsten Fabric knows no @<interface>: column {text.index('@') + 1} is part of a name to it"
@@ -125,8 +125,9 @@ def _cidr(text: str, notes: Notes) -> None:
         notes.fault(at(CIDR), str(error), text)
 
 
-def _primary(pod: Source, objects: Objects, notes: Notes) -> tuple[str, str] | None:
-    """What takes the place of the default network: by the Pod's own word or by its namespace's."""
+def _primary(pod: Source, objects: Objects, notes: Notes) -> tuple[str, str, str] | None:
+    """What takes the place of the default network, by the Pod's own word or by its namespace's: path, PodNetwork, and
+    what it is called there."""
     space = objects.namespace(pod.namespace)
     own = NETWORK in pod.annotations
     text = pod.annotations.get(NETWORK) or space.annotations.get(NETWORK)
@@ -135,15 +136,15 @@ def _primary(pod: Source, objects: Objects, notes: Notes) -> tuple[str, str] | N
     path = at(NETWORK) if own else f"Namespace {pod.namespace}: {at(NETWORK)}"
     found = _virtual_network(text, NETWORK, notes, path)
     if found is None:
-        return path, ""
+        return path, "", ""
     project, network = found
     match = _OF_A_NAD.fullmatch(network)
     nad = _nad_of(match["cluster"], match["name"], project, objects) if match else None
     if nad is not None:
-        return path, npwg.name(nad, notes, path)
+        return path, npwg.name(nad, notes, path), f"{nad.namespace}/{nad.name}"
     name = base.network_name("tungsten", path, network, project, notes)
     notes.warn(path, f"PodNetwork {name} must be made for this virtual network, which no NAD here has made")
-    return path, name
+    return path, name, name
 
 
 def _nad_of(cluster: str, name: str, project: str, objects: Objects) -> Source | None:

@@ -73,6 +73,15 @@ async def test_replicas_share_an_attachment(api: Any, hook: Foreign) -> None:
     assert api.names("podnetworks") == ["a.n", "a.n-2"]
 
 
+async def test_the_naming_scheme_is_read_where_the_installer_wrote_it(api: Any, hook: Foreign) -> None:
+    put(api, "x", container_prefix="ext")
+    entries = [{"network": "n", "ip": "dynamic"}, {"network": "x", "ip": "dynamic"}]
+    assert [name for _, _, name in listed(await hook.mutate_pod(ask(entries)))] == ["eth0", "ext1"]
+    path = "/api/v1/namespaces/kube-system/configmaps/danm-installer-config"
+    api.put(path, metadata={"name": "danm-installer-config"}, data={"cni_naming_scheme": "legacy"})
+    assert [name for _, _, name in listed(await hook.mutate_pod(ask(entries)))] == ["eth0", "ext"]
+
+
 async def test_plugins_of_genie(api: Any, hook: Foreign) -> None:
     assert listed(await hook.mutate_pod(ask("weave,flannel", key="cni"))) == [
         ("weave", "", "eth0"),

@@ -71,6 +71,26 @@ async def test_kuryr_decided(api: Any, store: stores.Store) -> None:
     assert made["spec"]["parametersRefs"][0]["name"] == "blue"
 
 
+async def test_tungsten_decided(api: Any, store: stores.Store) -> None:
+    """The primary network by the Namespace's word, the second by the Pod's."""
+    virtual = npwg_examples.tf(cidr="10.1.0.0/24")
+    virtual["metadata"]["annotations"][DECIDED] = "blue"
+    put(api, virtual)
+    primary = {"opencontrail.org/network": "{'domain': 'd', 'project': 'k8s-a', 'name': 'k8s-net-pod-network'}"}
+    api.put("/api/v1/namespaces/a", metadata={"name": "a", "annotations": primary})
+    assert await ask(store, "tungsten", {NETWORKS: "net"}) == ["a.net@eth0", "a.net-2@eth1"]
+    assert api.names("podnetworks") == ["a.net", "a.net-2"]
+
+
+async def test_kube_ovn(api: Any, store: stores.Store) -> None:
+    """Its NAD is the mirror's to make; what the Pod asks of the NIC is asked of podnet as well."""
+    put(api, ovn_examples.kubeovn())
+    asked = await ask(store, "kube-ovn", {NETWORKS: "net", "net.a.ovn.kubernetes.io/ip_address": "10.9.0.5"})
+    [made] = [item for path, item in api.objects.items() if "/attachmentconfigs/" in path]
+    assert made["spec"]["addresses"] == ["10.9.0.5"]
+    assert asked == ["default@eth0", f"{made['metadata']['name']}@net1"]
+
+
 async def test_ovn_kubernetes(api: Any, store: stores.Store) -> None:
     put(api, ovn_examples.overlay())
     assert await ask(store, "ovn-kubernetes", {NETWORKS: "net"}) == ["default@eth0", "tenant@net1"]

@@ -28,6 +28,7 @@ def test_tungsten_drops_addresses() -> None:
         ({NETWORKS: [{"name": "net", "interface": "left"}, {"name": "far", "namespace": "b"}]}, {},
          ["default@eth0!", "a.net@left", "b.far@eth2"]),
         ({f"{TF}network": VN}, {}, ["a.net@eth0!"]),
+        ({NETWORKS: "net"}, {f"{TF}network": VN}, ["a.net@eth0!", "a.net-2@eth1"]),
         ({NETWORKS: "b/far"}, {f"{TF}network": VN}, ["a.net@eth0!", "b.far@eth1"]),
         ({f"{TF}network": '{"domain":"d","project":"p","name":"vn"}'}, {f"{TF}network": VN}, ["p.vn@eth0!"]),
     ],
