@@ -136,7 +136,7 @@ class Live:
             raise KubeError(f"cannot translate {nad.subject} yet: what whereabouts has given is not known")
         if native.pool is None:
             return False
-        await self._attached.look()
+        await self._attached.look(nad)
         found = self.of(nad, native)
         late = [one for one in self._together(nad) if not _knows(one, native.pool, found)] if found else []
         for one in late:

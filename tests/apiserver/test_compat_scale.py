@@ -22,7 +22,7 @@ from podnet_api.admission import Allow, Deny, Request
 from podnet_api.errors import AlreadyExistsError
 from podnet_api.kube import Client, Credentials
 from podnet_api.meta import ObjectMeta
-from podnet_compat import collector, names, reservations
+from podnet_compat import attached_live, collector, names, reservations
 from podnet_compat import maker as makers
 from podnet_compat import mirror as mirrors
 from podnet_compat import pod as pods
@@ -106,6 +106,7 @@ async def compat(kinds: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[C
     monkeypatch.setattr(lives, "PAUSE", 0.2)
     monkeypatch.setattr(lives, "PERIOD", 2.0)
     monkeypatch.setattr(lives, "YOUNG", 0.0)
+    monkeypatch.setattr(attached_live, "FRESH", 0.0)
     async with Counting(Credentials.load(str(kinds.kubeconfig))) as client:
         made = Compat(client)
         tasks = [asyncio.create_task(part.run()) for part in (made.store, made.live, made.mirror)]

@@ -16,7 +16,7 @@ from podnet_api import core, kni, pools
 from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
 from podnet_api.meta import ObjectMeta
-from podnet_compat import attached, names
+from podnet_compat import attached, attached_live, names
 from podnet_compat import maker as makers
 from podnet_compat import mirror as mirrors
 from podnet_compat import nad as nads
@@ -201,3 +201,13 @@ async def test_copies_of_a_nad_are_told_alike_and_share_one_pool(api: Any, confi
     assert told(api, "one")[key] == told(api, "two")[key]
     assert names.ATTACH_WITH not in told(api, "one") | told(api, "two")
     assert len(api.names("networkconfigs")) == 1
+
+
+@pytest.mark.usefixtures("live")
+async def test_a_nad_that_comes_later_is_looked_for_anew(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attached_live, "FRESH", 0.0)
+    put_nad(api, BRIDGE, "one")
+    await until(lambda: told(api, "one").get(names.TRANSLATION) == "ok")
+    put_pod(api, status("10.1.0.5", name="two/net1"))
+    put_nad(api, {**BRIDGE, "mtu": 1400}, "two")
+    await until(lambda: names.IN_USE in told(api, "two"))
