@@ -118,6 +118,9 @@ class Following:
         found = []
         for source in sorted(sources):
             word, _, key = source.partition(" ")
+            if word == multinetwork.PodNetwork.resource.kind:  # a further one, for a second use in one Pod
+                found += [] if self._store.networks.get(key) else [source]
+                continue
             namespace, _, name = key.rpartition("/")
             kinds = [kind for kind in self._followed() if kind.kind.lower() == word.lower()]
             asked = [await self._reading.one((kind.group, kind.kind, namespace, name)) for kind in kinds]

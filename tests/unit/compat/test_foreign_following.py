@@ -136,6 +136,25 @@ async def test_what_has_no_source_goes_when_no_pod_uses_it(api: Any, live: Live)
     assert (api.names("podnetworks"), api.names("networkconfigs")) == ([], [])
 
 
+async def test_further_uses_go_as_well(api: Any, live: Live) -> None:
+    put(api)
+    keys = {"danm.io/interfaces": '[{"network": "n", "ip": "dynamic"}, {"network": "n", "ip": "dynamic"}]'}
+    item = {"metadata": {"generateName": "web-", "annotations": keys}, "spec": {}}
+    await live.hook.mutate_pod(Request("1", "CREATE", "me", "a", "web-", item, None, False))
+    await settled(live)
+    assert api.names("podnetworks") == ["a.n", "a.n-2"]
+    use(api, "a.n-2")
+    api.drop(NET)
+    await settled(live)
+    assert api.names("podnetworks") == ["a.n", "a.n-2"], "they are one network"
+    api.drop(f"{NETWORKS}/a.n")  # by somebody who should not have
+    await settled(live)
+    assert api.names("podnetworks") == ["a.n-2"]
+    api.drop(POD)
+    await settled(live)
+    assert (api.names("podnetworks"), api.names("networkconfigs")) == ([], [])
+
+
 async def test_a_network_that_comes_back_finds_its_own(api: Any, live: Live) -> None:
     put(api)
     await settled(live)
