@@ -112,6 +112,20 @@ def test_processes_find_their_networks_in_a_file(town: Town) -> None:
     name = town.pods("blue")[0]
     file = json.loads(town.space.world.inside(name, "cat", "/etc/podnet/networks.json"))
     assert file == world.network_status(town.space.world.get("pod", name))
+    write = "echo x 2> /dev/null > /etc/podnet/networks.json || echo refused"
+    assert town.space.world.inside(name, "sh", "-c", write).strip() == "refused"
+
+
+def test_processes_find_their_networks_in_their_environment(town: Town) -> None:
+    """From the first instruction on: a program that the kubelet starts has the same as the container's own."""
+    name = town.pods("blue")[0]
+    lines = town.space.world.inside(name, "sh", "-c", "tr '\\0' '\\n' < /proc/1/environ").splitlines()
+    own = dict(line.split("=", 1) for line in lines if line.startswith("PODNET_"))
+    [entry] = world.network_status(town.space.world.get("pod", name))
+    addresses = [text.partition("/")[0] for text in entry["addresses"]]
+    told = own["PODNET_INTERFACES"], own["PODNET_NET1_NETWORK"], int(own["PODNET_NET1_MTU"])
+    assert told == ("net1", town.blue, entry["mtu"])
+    assert [own[key] for key in ("PODNET_NET1_IPV4", "PODNET_NET1_IPV6") if key in own] == addresses
 
 
 def test_the_node_counts_what_it_carries(town: Town) -> None:

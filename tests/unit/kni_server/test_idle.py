@@ -47,6 +47,14 @@ class Node:
         await asyncio.sleep(0.005)
         working.cancel()
 
+    async def jobs(self, starts: Iterable[float], seconds: float) -> None:
+        """At each of these times a Pod comes, for so long."""
+        for start in starts:
+            await self.until(start)
+            await self.pods([1])
+            await self.until(start + seconds)
+            await self.pods([])
+
     async def until(self, now: float) -> None:
         """Time passes."""
         while self.now < now:
@@ -56,12 +64,7 @@ class Node:
 
 async def test_jobs_that_come_every_few_minutes_find_their_block() -> None:
     one = Node("10.0.0.0/24")
-    for round_ in range(24):
-        start = round_ * 5 * MINUTE
-        await one.until(start)
-        await one.pods([1])
-        await one.until(start + 0.5 * MINUTE)
-        await one.pods([])
+    await one.jobs((round_ * 5 * MINUTE for round_ in range(24)), 30)
     assert one.api.writes <= 7, "claimed four times and given back three times, not 24 times"
     await one.until(one.now + 8 * IDLE_SECONDS + TIDY)
     assert not one.api.blocks, "and it goes back all the same"
@@ -69,16 +72,10 @@ async def test_jobs_that_come_every_few_minutes_find_their_block() -> None:
 
 async def test_what_was_claimed_again_once_goes_back_in_time_later() -> None:
     one = Node("10.0.0.0/24")
-    for start in (0.0, 3 * MINUTE, 6 * MINUTE):
-        await one.until(start)
-        await one.pods([1])
-        await one.until(start + 10)
-        await one.pods([])
+    await one.jobs((0.0, 3 * MINUTE, 6 * MINUTE), 10)
     await one.until(60 * MINUTE)
     assert not one.api.blocks
-    await one.pods([1])
-    await one.until(61 * MINUTE)
-    await one.pods([])
+    await one.jobs([60 * MINUTE], MINUTE)
     await one.until(61 * MINUTE + IDLE_SECONDS + 2 * TIDY)
     assert not one.api.blocks, "an hour later it is as at first"
 
@@ -100,11 +97,7 @@ async def test_pods_that_come_and_go_at_the_edge_of_a_block_cost_nothing() -> No
 async def test_of_a_pool_that_is_used_up_blocks_go_back_in_time() -> None:
     """Whatever this node's habits are."""
     one = Node("10.0.0.0/24")
-    for start in (0.0, 3 * MINUTE, 6 * MINUTE):
-        await one.until(start)
-        await one.pods([1])
-        await one.until(start + 10)
-        await one.pods([])
+    await one.jobs((0.0, 3 * MINUTE, 6 * MINUTE), 10)
     other = Blocks("b", Leases(), one.api)
     await other.prepare(one.pool, 4, 254 - 15)
     await one.until(one.now + IDLE_SECONDS + 2 * TIDY)
@@ -120,10 +113,7 @@ async def test_static_addresses_that_come_and_go_keep_no_block() -> None:
         await one.blocks.lease_exact(one.pool, ipaddress.ip_address("10.0.0.9"), holder)
         await one.until(round_ * MINUTE + 5)
         one.leases.release("static")
-    await one.until(one.now + 30)
-    await one.pods([1])
-    await one.until(one.now + 10)
-    await one.pods([])
+    await one.jobs([one.now + 30], 10)
     await one.until(one.now + IDLE_SECONDS + 2 * TIDY)
     assert not one.api.blocks
 
@@ -132,10 +122,7 @@ async def test_static_addresses_that_come_and_go_keep_no_block() -> None:
 async def test_single_addresses_go_back_soon_always(rounds: int) -> None:
     one = Node("10.0.0.0/29")
     for round_ in range(rounds):
-        await one.until(round_ * 30.0)
-        await one.pods([1])
-        await one.until(round_ * 30.0 + 5)
-        await one.pods([])
+        await one.jobs([round_ * 30.0], 5)
         await one.until(one.now + IDLE_SECONDS_SINGLE + 2 * TIDY)
         assert not one.api.blocks
     assert one.api.writes == 2 * rounds
