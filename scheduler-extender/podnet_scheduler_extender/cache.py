@@ -54,7 +54,7 @@ class State:
         self._nodes: dict[str, kni.NodeNetwork] = {}
         self._stocks: defaultdict[str, Stock] = defaultdict(lambda: Stock(self._index))
         self._pods: dict[str, Tracked] = {}
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, None] = {}
         self._resolved: dict[tuple[str, str, bool], Resolution] = {}
         self._by_ref: defaultdict[Ref, set[str]] = defaultdict(set)
         self._kept: defaultdict[tuple[str, kni.Member], Counter[int]] = defaultdict(Counter)
@@ -114,12 +114,9 @@ class State:
         return found
 
     def waiting(self) -> Iterator[Tracked]:
-        """The Pods that kube-scheduler has called unschedulable, oldest first."""
-        found = sorted(
-            (self._pods[uid] for uid in self._waiting),
-            key=lambda t: (t.pod.metadata.creation_timestamp or "", t.pod.metadata.uid),
-        )
-        return iter(found)
+        """The Pods that kube-scheduler has called unschedulable, in the order in which that was seen. What changes
+        meanwhile is heeded, but for new ones."""
+        return (self._pods[uid] for uid in list(self._waiting) if uid in self._waiting)
 
     def on_pod_network(self, old: multinetwork.PodNetwork | None, new: multinetwork.PodNetwork | None) -> None:
         """A PodNetwork came, changed or went."""
@@ -235,9 +232,9 @@ class State:
 
     def _wait(self, pod: core.Pod) -> None:
         if _waits(pod):
-            self._waiting.add(pod.metadata.uid)
+            self._waiting[pod.metadata.uid] = None
         else:
-            self._waiting.discard(pod.metadata.uid)
+            self._waiting.pop(pod.metadata.uid, None)
 
     def _resolve(self, pod: core.Pod) -> None:
         uid, text = pod.metadata.uid, _asked(pod)
@@ -276,7 +273,7 @@ class State:
 
     def _forget(self, uid: str) -> None:
         self._settled(uid)
-        self._waiting.discard(uid)
+        self._waiting.pop(uid, None)
         tracked = self._pods.get(uid)
         if tracked is not None:
             self._unbook(uid, tracked)

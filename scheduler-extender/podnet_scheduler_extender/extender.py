@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -146,22 +146,23 @@ class Extender:
         verdict = filter.judge(resolution, sorted(snapshot.nodes), snapshot, self.ledger)
         return explain.report(pod, self._explain(tracked.pod), verdict, resolution, snapshot, self.weights)
 
-    def sweep(self, most: int) -> list[Action]:
-        """What is to be done about the waiting Pods now, at most ``most`` things. Those in flight are left out."""
+    def sweep(self, most: int) -> Iterator[list[Action]]:
+        """What is to be done about the waiting Pods now, at most ``most`` things: comes last, after nothing for each
+        step on the way (see ``Waiting.sweep``). Those in flight are left out."""
         now = self._clock()
         self.ledger.expire(now)
-        seen: dict[object, Explanation] = {}
+        known: dict[tuple[int, bytes | None], tuple[Resolution, Explanation]] = {}
 
         def verdict(pod: core.Pod) -> Explanation:
             uid = pod.metadata.uid
             tracked = self.state.tracked(uid)
             resolution = tracked.resolution if tracked else _NOTHING
-            key = (resolution.demand, resolution.faults, self.waiting.offered(uid))
-            if key not in seen:  # replicas ask for the same thing
-                seen[key] = self._explain(pod)
-            return seen[key]
+            key = (id(resolution), self.waiting.offered(uid))
+            if key not in known:  # replicas ask for the same thing, and share its resolution
+                known[key] = (resolution, self._explain(pod))
+            return known[key][1]
 
-        pods = [tracked.pod for tracked in self.state.waiting() if tracked.pod.metadata.uid not in self.ledger]
+        pods = (tracked.pod for tracked in self.state.waiting() if tracked.pod.metadata.uid not in self.ledger)
         return self.waiting.sweep(pods, verdict, now, most)
 
     def next_due(self) -> float | None:

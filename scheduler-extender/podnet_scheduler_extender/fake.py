@@ -18,6 +18,7 @@ from podnet_api.meta import ObjectMeta, OwnerReference
 from podnet_scheduler_extender import wire
 from podnet_scheduler_extender.extender import Extender
 from podnet_scheduler_extender.ledger import Ledger
+from podnet_scheduler_extender.waiting import Action
 
 NAMESPACE = "team"
 _READY = {"conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]}
@@ -172,6 +173,11 @@ class Cluster:
     def fitting(self, pod: str, networks: Sequence[str | dict[str, Any]], nodes: Iterable[str]) -> list[str]:
         """The nodes that /filter leaves."""
         return self.filter(pod, networks, nodes).node_names or []
+
+    def sweep(self, most: int = 20) -> list[Action]:
+        """What is to be done about waiting Pods, while nothing else happens."""
+        *_, actions = self.extender.sweep(most)
+        return actions
 
     def _meta(self, name: str, namespace: str = "", annotations: dict[str, str] | None = None) -> ObjectMeta:
         version = str(next(self._versions))

@@ -13,7 +13,8 @@ stays pending after a Wake is touched again after 2, 4, 8 ... 60 seconds.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from podnet_api import core, names
@@ -24,6 +25,8 @@ from podnet_scheduler_extender.explain import Explanation
 _PAUSES = (2.0, 60.0)
 SAY_PAUSE = 5.0
 """Seconds between two texts for one Pod: objects that come one after another change it several times."""
+STEP = 100
+"""So many Pods are looked at in one go, which takes about a millisecond: kube-scheduler waits that long at most."""
 
 
 class Do(enum.Enum):
@@ -32,6 +35,9 @@ class Do(enum.Enum):
     WAKE = "wake"
     SAY = "say"
     CLEAR = "clear"
+
+
+_URGENCY = {do: number for number, do in enumerate(Do)}
 
 
 @dataclass(frozen=True)
@@ -94,20 +100,26 @@ class Waiting:
 
     def sweep(
         self, pods: Iterable[core.Pod], explain: Callable[[core.Pod], Explanation], now: float, most: int
-    ) -> list[Action]:
-        """At most ``most`` actions, the most urgent first. ``pods`` are all that wait, oldest first."""
-        actions = []
-        seen = set()
-        for pod in pods:
+    ) -> Iterator[list[Action]]:
+        """At most ``most`` actions, the most urgent first. ``pods`` are all that wait, oldest first.
+
+        They come last, after nothing for each step on the way. Steps are short, and between them anything may
+        happen: a Pod whose story ends meanwhile is left out.
+        """
+        found, seen = [], set()
+        for number, pod in enumerate(pods, 1):
             seen.add(pod.metadata.uid)
             story = self._stories.setdefault(pod.metadata.uid, _Story())
             action = _next(pod, story, explain(pod), now)
             if action is not None:
-                actions.append((action, story))
+                found.append((action, story))
+            if number % STEP == 0:
+                yield []
         for uid in [uid for uid, story in self._stories.items() if uid not in seen and not story.refused]:
             del self._stories[uid]
-        actions.sort(key=lambda pair: list(Do).index(pair[0].do))
-        return [_taken(action, story, now) for action, story in actions[:most]]
+        urgent = sorted(found, key=lambda pair: _URGENCY[pair[0].do])
+        current = ((action, story) for action, story in urgent if self._stories.get(action.pod.metadata.uid) is story)
+        yield [_taken(action, story, now) for action, story in itertools.islice(current, most)]
 
     def next_due(self, now: float) -> float | None:
         """When something is due again although nothing changes."""

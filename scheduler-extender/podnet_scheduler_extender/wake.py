@@ -115,7 +115,7 @@ class Waker:
         pause = _PAUSES[0]
         while True:
             await self._sleep()
-            actions = self._extender.sweep(BATCH)
+            actions = await self._look()
             if not await self._all(actions):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _PAUSES[1])
@@ -135,6 +135,14 @@ class Waker:
             pass
         await asyncio.sleep(_DEBOUNCE)
         self._changed.clear()
+
+    async def _look(self) -> list[Action]:
+        """What to do. Between the steps kube-scheduler is answered."""
+        found: list[Action] = []
+        for actions in self._extender.sweep(BATCH):
+            found = actions
+            await asyncio.sleep(0)
+        return found
 
     async def _all(self, actions: list[Action]) -> bool:
         """Do them one after another; False, and the rest is put off, when the API server does not do them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from podnet_api import names, reasons
+from podnet_scheduler_extender import waiting
 from podnet_scheduler_extender.fake import Cluster
 
 FIVE = {"cidr": "10.0.0.0/24", "start": "10.0.0.10", "end": "10.0.0.14"}
@@ -24,7 +25,7 @@ def cluster() -> Cluster:
 
 def sweep(cluster: Cluster, after: float = 0.0, most: int = 20) -> list[tuple[str, str, str]]:
     cluster.clock.now += after
-    actions = cluster.extender.sweep(most)
+    actions = cluster.sweep(most)
     return [(action.do.value, action.pod.metadata.name, action.reason) for action in actions]
 
 
@@ -114,7 +115,7 @@ def test_a_pod_that_waits_for_something_else_is_left_alone(cluster: Cluster) -> 
 
 def test_after_a_restart_the_condition_says_what_was_said(cluster: Cluster) -> None:
     cluster.unschedulable("p", ["blue", "green"])
-    [action] = cluster.extender.sweep(20)
+    [action] = cluster.sweep()
     said = {"type": names.NETWORKS_READY, "status": "False", "reason": action.reason, "message": action.message}
     fresh = Cluster()
     for name in ("blue", "green"):
@@ -131,12 +132,12 @@ def test_after_a_restart_the_condition_says_what_was_said(cluster: Cluster) -> N
 def test_a_write_that_failed_is_done_again(cluster: Cluster) -> None:
     cluster.unschedulable("p", ["blue", "green"])
     for _ in range(3):
-        [action] = cluster.extender.sweep(20)
+        [action] = cluster.sweep()
         assert action.do.value == "say"
         cluster.extender.waiting.failed(action)
     cluster.node("a", "blue", "green")
     for _ in range(3):
-        [action] = cluster.extender.sweep(20)
+        [action] = cluster.sweep()
         assert action.do.value == "wake"
         cluster.extender.waiting.failed(action)
 
@@ -172,3 +173,19 @@ def test_a_pod_made_anew_under_the_same_name_starts_afresh(cluster: Cluster) -> 
     cluster.remove_pod("p")
     cluster.unschedulable("p", ["nowhere"])
     assert sweep(cluster) == [("say", "p", reasons.NETWORK_NOT_FOUND)]
+
+
+def test_thousands_are_looked_at_in_steps_and_who_goes_meanwhile_is_left_out(cluster: Cluster) -> None:
+    count = 3 * waiting.STEP
+    for number in range(count):
+        cluster.unschedulable(f"p{number}", ["nowhere"])
+    steps = cluster.extender.sweep(count)
+    assert next(steps) == []
+    cluster.remove_pod("p0")
+    cluster.pod("p1", ["nowhere"], node="a")
+    cluster.remove_pod(f"p{count - 1}")
+    cluster.unschedulable("late", ["nowhere"])
+    *quiet, actions = steps
+    assert quiet == [[]] * (count // waiting.STEP - 2)
+    assert {action.pod.metadata.name for action in actions} == {f"p{number}" for number in range(2, count - 1)}
+    assert sweep(cluster) == [("say", "late", reasons.NETWORK_NOT_FOUND)]
