@@ -1,5 +1,6 @@
-"""Pods with keys of other multi-network systems, translated as they are made: ``--systems danm,genie,...``.
+"""Other multi-network systems, live: ``--systems danm,genie,...``.
 
-``reading`` finds the foreign objects that a translator asks for, ``webhook`` answers admission. The translators
-themselves are in ``podnet_compat.systems`` and know nothing of an API server.
+``watching`` knows which of their objects there are, ``reading`` finds those that a translator asks for, ``webhook``
+answers admission of Pods, ``following`` keeps networks true, and both write by ``making``. The translators themselves
+are in ``podnet_compat.systems`` and know nothing of an API server.
 """

@@ -101,13 +101,14 @@ class Following:
                 await self._settle(source, origin, made)
 
     async def _origins(self) -> list[Source]:
-        """Every object that may be a network."""
+        """Every object that may be a network. Of two that are called alike in two groups of a system, which become the
+        same, the first counts."""
         found: list[Source] = []
         for kind in self._followed():
             found += await self._reading.all((kind.group, kind.kind))
         if self._nads:
             found += await self._reading.all((legacy.GROUP, legacy.KIND))
-        return found
+        return list({origin.subject: origin for origin in reversed(found)}.values())
 
     def _followed(self) -> list[Kind]:
         return [kind for kind in self._watched.kinds if self._watched.of(kind) is not None]

@@ -198,6 +198,21 @@ async def test_two_of_one_name(api: Any, live: Live) -> None:
     assert "was made from DanmNet a/n; rename one of them" in api.events[0]["message"]
 
 
+async def test_one_name_in_both_groups_of_danm(api: Any, store: stores.Store) -> None:
+    """While DANM is being upgraded: the first counts, and nothing goes back and forth."""
+    other = "/apis/danm.k8s.io/v1"
+    for root in (DANM, other):
+        api.serve(root.removeprefix("/apis/"), "danmnets")
+    put(api)
+    put(api, NET.replace(DANM, other), cidr="10.5.0.0/24")
+    async with running(api, store, "danm") as live:
+        await settled(live)
+        before = len(api.requests)
+        await settled(live)
+        assert cidr(api) == "10.0.0.0/24"
+        assert len(api.requests) == before
+
+
 async def test_what_somebody_made_is_not_touched(api: Any, live: Live) -> None:
     own = {"provider": "multinetwork.x-k8s.io/kni"}
     api.put(f"{NETWORKS}/a.n", metadata={"name": "a.n"}, spec=own)
