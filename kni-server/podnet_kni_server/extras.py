@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from podnet_api import kni, pools, reasons
@@ -45,9 +45,10 @@ _FIRST_TABLE, _TABLES = 1 << 30, 1 << 30
 @dataclass(frozen=True)
 class Policy:
     """What this node allows. ``sysctls``: patterns, in which IFNAME stands for the Pod's interface and ``*`` for any
-    part of a name."""
+    part of a name. ``holder``: the Pod that has a port of the node by its own hostPort, or ""."""
 
     sysctls: Sequence[str] = ALLOWED_SYSCTLS
+    holder: Callable[[PortRecord], str] = lambda port: ""
 
 
 DEFAULT = Policy()
@@ -80,7 +81,7 @@ def of(
         promiscuous=promiscuous,
         all_multicast=all_multicast,
         shaping=plan.shaping(limits) if limits else None,
-        ports=plan.ports(),
+        ports=plan.ports(policy),
         hidden=bool(own.port_mappings) and not spec.policy_routing,
         table=plan.table(),
         gateways=[str(gateway) for gateway in gateways],
@@ -123,11 +124,14 @@ class _Plan:
             raise self.refusal("bandwidth needs an end of the link on the node")
         return shaping_of(limits)
 
-    def ports(self) -> list[PortRecord]:
-        """Each port needs an address of its family that the node reaches."""
+    def ports(self, policy: Policy) -> list[PortRecord]:
+        """Each port needs an address of its family that the node reaches, and must be nobody's."""
         found = [port_of(mapping) for mapping in self.request.own.port_mappings]
         for port in found:
             self._check_port(port)
+            if pod := policy.holder(port):
+                what = f"portMappings: {port.protocol} port {port.host_port} of the node"
+                raise self.refusal(f"{what} is the hostPort of Pod {pod}; choose another port")
         return found
 
     def _check_port(self, port: PortRecord) -> None:

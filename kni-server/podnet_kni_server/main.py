@@ -175,7 +175,7 @@ class _Program:
                 counts=self._node.recount,
                 alive=lambda sandbox: self._running.look(sandbox),
             ),
-            policy=extras.Policy(tuple(filter(None, args.allowed_sysctls.split(",")))),
+            policy=extras.Policy(tuple(filter(None, args.allowed_sysctls.split(","))), self._objects.port_holder),
         )
         plugger = Plugger(self._core, self._objects, self._datapath)
         self._running = Running(self._core, plugger, self._pod, self._publisher, self._events)

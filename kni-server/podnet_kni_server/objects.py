@@ -14,7 +14,8 @@ from podnet_api import core, kni, multinetwork, names, pools
 from podnet_api.errors import ConflictError, NotFoundError
 from podnet_api.kube import Cache, Client
 
-from podnet_kni_server import node_resources
+from podnet_kni_server import hostports, node_resources
+from podnet_kni_server.details import PortRecord
 from podnet_kni_server.errors import NoAddressError
 
 
@@ -30,7 +31,7 @@ class Objects:
         self.attachment_configs = Cache(client, kni.AttachmentConfig)
         self.blocks = Cache(client, kni.IPBlock)
         self.nodes = Cache(client, core.Node)
-        self.pods = Cache(client, core.Pod, fieldSelector=f"spec.nodeName={node}")
+        self.pods = Cache(client, hostports.Pod, fieldSelector=f"spec.nodeName={node}")
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to feed the caches."""
@@ -105,6 +106,10 @@ class Objects:
         if not owners:
             return None
         return kni.Member(namespace=namespace, stateful_set=owners[0].name, pod=name, interface=interface)
+
+    def port_holder(self, port: PortRecord) -> str:
+        """extras.Policy."""
+        return hostports.holder(self.pods, port)
 
     def known(self) -> Iterable[kni.IPBlock]:
         """block_api.BlockApi."""

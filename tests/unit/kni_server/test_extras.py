@@ -6,9 +6,10 @@ import ipaddress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from podnet_api import reasons
-from podnet_kni_server import asked, extras, plan
+from podnet_kni_server import asked, extras, hostports, plan
 from podnet_kni_server.details import Extras, PortRecord, ShapingRecord
 from podnet_kni_server.errors import AttachError
 from podnet_tests.kni_world import World, network_config, sandbox
@@ -126,6 +127,39 @@ def test_ports(tmp_path: Path, spec: dict[str, Any], policy: bool) -> None:
     assert made.hidden != policy
     assert len(made.gateways) == 1
     assert made.pod == "ns/p"
+
+
+def _pod(name: str, phase: str = "Running", **port: Any) -> hostports.Pod:
+    spec = {"containers": [{"ports": [{"containerPort": 1}, {"containerPort": 80, **port}]}, {}]}
+    body = {"metadata": {"namespace": "other", "name": name}, "spec": spec, "status": {"phase": phase}}
+    return msgspec.convert(body, hostports.Pod)
+
+
+@pytest.mark.parametrize(
+    ("port", "mapping", "meet"),
+    [
+        ({"hostPort": 8080}, {}, True),
+        ({"hostPort": 8080, "hostIP": "0.0.0.0"}, {"hostIP": "192.0.2.1"}, True),
+        ({"hostPort": 8080, "hostIP": "192.0.2.1"}, {}, True),
+        ({"hostPort": 8080, "hostIP": "192.0.2.1"}, {"hostIP": "192.0.2.2"}, False),
+        ({"hostPort": 8080, "hostIP": "what?"}, {"hostIP": "192.0.2.2"}, False),
+        ({"hostPort": 8080, "protocol": "UDP"}, {}, False),
+        ({"hostPort": 8081}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_port_that_a_pod_has_by_kubernetes(
+    tmp_path: Path, port: dict[str, Any], mapping: dict[str, Any], meet: bool
+) -> None:
+    """Nothing listens there, and of two rules the first wins."""
+    found = [_pod("over", "Succeeded", hostPort=8080), _pod("a", hostPort=9), _pod("db", **port)]
+    policy = extras.Policy(holder=lambda wanted: hostports.holder(found, wanted))
+    own = {"portMappings": [{**_PORTS[0], **mapping}]}
+    if not meet:
+        assert planned(tmp_path, own, policy, bridge={"gateway": True}) is not None
+        return
+    with pytest.raises(AttachError, match=r"TCP port 8080 of the node is the hostPort of Pod other/db; choose another"):
+        planned(tmp_path, own, policy, bridge={"gateway": True})
 
 
 def test_each_interface_has_a_table_that_stays_the_same(tmp_path: Path) -> None:
