@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ from podnet_tests.kni_world import World, network_config, sandbox
 KUBELET = "search ns.svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"
 OWN = resolv.Dns(("192.0.2.1", "192.0.2.2"), ("corp.example",), ("ndots:2", "edns0"))
 LEADS = {"podNetworkName": "blue", "isDefaultGW4": True}
-DNS = {"nameservers": ["192.0.2.1"], "search": ["corp.example"], "options": ["edns0"]}
+DNS: dict[str, Any] = {"nameservers": ["192.0.2.1"], "search": ["corp.example"], "options": ["edns0"]}
 
 
 def test_the_clusters_servers_come_first_and_nothing_is_lost() -> None:
