@@ -127,12 +127,13 @@ async def test_what_cannot_be_repaired_is_said(lab: Lab) -> None:
 async def test_what_others_added_stays(lab: Lab) -> None:
     _, datapath, pod = await _one(lab)
     pod.ip("addr", "add", "10.7.7.7/24", "dev", "net1")
+    pod.ip("addr", "add", "10.1.0.77/24", "dev", "net1")
     pod.ip("addr", "add", "2001:db8:9::9/64", "dev", "net1", "nodad")
     pod.ip("addr", "add", "2001:db8:9::a/64", "dev", "net1", "nodad", "preferred_lft", "0")
     pod.ip("route", "add", "10.77.0.0/16", "dev", "net1")
     found = await datapath.check(pod.path, [WANTED])
     assert found.findings == ()
-    came = (ip_interface("10.7.7.7/24"), ip_interface("2001:db8:9::9/64"))
+    came = (ip_interface("10.1.0.77/24"), ip_interface("10.7.7.7/24"), ip_interface("2001:db8:9::9/64"))
     assert found.outside == {"net1": came}, "one that is deprecated is none to be reached by"
     assert "10.77.0.0/16" in pod.ip("route")
 

@@ -20,8 +20,9 @@ from podnet_kni_server.datapath.model import Checked, Finding, Interface, Link, 
 from podnet_kni_server.datapath.worker import Pod
 
 _TEMPORARY, _DAD_FAILED, _DEPRECATED, _TENTATIVE = 0x01, 0x08, 0x20, 0x40
-_UNSETTLED = _TEMPORARY | _DAD_FAILED | _DEPRECATED | _TENTATIVE
-"""Flags of an address that is not, or no longer, one to be reached by."""
+_UNSETTLED = {inet.AF_INET: _DEPRECATED, inet.AF_INET6: _TEMPORARY | _DAD_FAILED | _DEPRECATED | _TENTATIVE}
+"""Flags of an address that is not, or no longer, one to be reached by. The bit of a temporary one says of IPv4 that it is
+not the first of its subnet."""
 _SCOPE_UNIVERSE = 0
 _GUARDED = frozenset(("veth", "tap"))
 """Kinds with a port on a bridge that anti-spoofing looks at."""
@@ -243,7 +244,7 @@ def _guarded(scene: _Scene, link: Link) -> Iterator[Finding]:
 def _from_outside(scene: _Scene, link: Link, index: int) -> tuple[Interface, ...]:
     found: list[Interface] = []
     for body in scene.addresses:
-        settled = not body[2] & _UNSETTLED and body[3] == _SCOPE_UNIVERSE
+        settled = not body[2] & _UNSETTLED.get(body[0], 0) and body[3] == _SCOPE_UNIVERSE
         address = inet.parse_address(body) if settled and inet.link_of_address(body) == index else None
         if address is not None and address not in link.addresses:
             found.append(address)
