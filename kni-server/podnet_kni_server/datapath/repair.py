@@ -21,8 +21,8 @@ from podnet_kni_server.datapath.worker import Pod
 
 _TEMPORARY, _DAD_FAILED, _DEPRECATED, _TENTATIVE = 0x01, 0x08, 0x20, 0x40
 _UNSETTLED = {inet.AF_INET: _DEPRECATED, inet.AF_INET6: _TEMPORARY | _DAD_FAILED | _DEPRECATED | _TENTATIVE}
-"""Flags of an address that is not, or no longer, one to be reached by. The bit of a temporary one says of IPv4 that it is
-not the first of its subnet."""
+"""Flags of an address that is not, or no longer, one to be reached by. The bit of a temporary one means in IPv4 that it
+is not the first of its subnet."""
 _SCOPE_UNIVERSE = 0
 _GUARDED = frozenset(("veth", "tap"))
 """Kinds with a port on a bridge that anti-spoofing looks at."""
