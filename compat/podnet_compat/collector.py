@@ -37,7 +37,7 @@ async def run(store: Store) -> None:
 
 async def collect(store: Store) -> None:
     """Delete each generated attachment that is old and unused, and its parameters. Raises KubeError."""
-    old = [item for item in store.attachments if _generated(item) and keeper.age(item) > GRACE]
+    old = [item for item in store.attachments if generated(item) and keeper.age(item) > GRACE]
     orphans = [item for item in store.parameters if _orphan(store, item)]
     if not old and not orphans:
         return
@@ -54,7 +54,8 @@ def _orphan(store: Store, item: kni.AttachmentConfig) -> bool:
     return store.attachments.get(item.metadata.name, item.metadata.namespace) is None and keeper.age(item) > GRACE
 
 
-def _generated(item: multinetwork.PodNetworkAttachment) -> bool:
+def generated(item: multinetwork.PodNetworkAttachment) -> bool:
+    """Whether compat made it, for whoever asks for the same."""
     return item.metadata.labels.get(api_names.GENERATED_BY_LABEL) == names.COMPAT
 
 

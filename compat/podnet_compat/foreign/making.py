@@ -16,7 +16,7 @@ from podnet_api import kni, multinetwork
 from podnet_api.errors import AlreadyExistsError
 from podnet_api.kube import Cache
 
-from podnet_compat import legacy, names, settle, usage
+from podnet_compat import collector, keeper, legacy, names, settle, usage
 from podnet_compat.maker import BusyError, HeldError
 from podnet_compat.store import Store, made_from
 from podnet_compat.systems import base, translate
@@ -25,6 +25,8 @@ from podnet_compat.systems.registry import System
 
 T = TypeVar("T", multinetwork.PodNetwork, kni.NetworkConfig)
 
+_YOUNG = keeper.FRESH + 15
+"""Seconds after which the Pod that asked for an attachment is in the list of Pods, or was refused."""
 _WHOLE = 200
 """Characters of a name that are there in every name made from it, however long it is (names.hashed_name)."""
 
@@ -68,8 +70,7 @@ class Making:
         networks += [one for left in networks for one in self._store.networks_of(f"PodNetwork {left.metadata.name}")]
         if networks and await self._used(networks):
             raise InUseError(f"cannot remove {_listed(networks)}: {source} makes it no more, but Pods use it")
-        for network in networks:
-            await self._store.delete_unchanged(network)
+        await self._delete(networks)
         for config in self._store.configs_of(source):
             if _is_left(source, config, made.configs) and not self._store.networks_on(config.metadata.name):
                 await self._store.delete_unchanged(config)
@@ -119,11 +120,22 @@ class Making:
         if networks and await self._used(networks):
             held = f"Pods use {_listed(networks)}, which stays as it was until they are gone"
             raise InUseError(f"cannot follow the edit of {source}, which changes {what} of {subject}: {held}")
-        for network in networks:
-            await self._store.delete_unchanged(network)
+        await self._delete(networks)
         if isinstance(found, kni.NetworkConfig):
             await self._store.delete_unchanged(found)
         raise BusyError(f"cannot translate {source} at once: an edit replaces {subject}")
+
+    async def _delete(self, networks: list[multinetwork.PodNetwork]) -> None:
+        """Delete PodNetworks that no Pod uses; generated attachments to them would hold them for long, so they go
+        first, but not those for which a Pod may be on its way."""
+        chosen = {network.metadata.name for network in networks}
+        held = [
+            one for one in self._store.attachments if one.spec.pod_network_name in chosen and collector.generated(one)
+        ]
+        if any(keeper.age(one) < _YOUNG for one in held):
+            raise BusyError(f"cannot remove {_listed(networks)} at once: a Pod asked for an attachment a moment ago")
+        for item in (*held, *networks):
+            await self._store.delete_unchanged(item)
 
     async def _used(self, networks: Iterable[multinetwork.PodNetwork]) -> bool:
         used = await self._pods.used(self._store.attachments)

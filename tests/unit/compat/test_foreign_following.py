@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from podnet_api import names as api_names
 from podnet_api.admission import Allow, Request
+from podnet_compat import names
 from podnet_compat import store as stores
 from podnet_compat.foreign import watching
 from podnet_tests import foreign_live, npwg_examples, ovn_examples
@@ -134,6 +135,25 @@ async def test_what_has_no_source_goes_when_no_pod_uses_it(api: Any, live: Live)
     api.drop(POD)
     await settled(live)
     assert (api.names("podnetworks"), api.names("networkconfigs")) == ([], [])
+
+
+async def test_generated_attachments_hold_a_network_no_longer_than_a_pod_may_need(api: Any, live: Live) -> None:
+    """The controller keeps a PodNetwork as long as there is an attachment to it."""
+    put(api)
+    keys = {"danm.io/interfaces": '[{"network": "n", "ip": "10.0.0.9"}]'}
+    item = {"metadata": {"generateName": "web-", "annotations": keys}, "spec": {}}
+    await live.hook.mutate_pod(Request("1", "CREATE", "me", "a", "web-", item, None, False))
+    [name] = api.names("podnetworkattachments")
+    api.drop(NET)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert await live.following.look(), "a Pod may be on its way"
+    assert api.names("podnetworks") == ["a.n"]
+    path = f"/apis/multinetwork.x-k8s.io/v1alpha1/namespaces/a/podnetworkattachments/{name}"
+    old = {**api.objects[path]["metadata"], "annotations": {names.LAST_USED: "2026-01-01T00:00:00+00:00"}}
+    api.put(path, metadata=old)
+    await settled(live)
+    assert (api.names("podnetworkattachments"), api.names("podnetworks")) == ([], [])
 
 
 async def test_further_uses_go_as_well(api: Any, live: Live) -> None:
