@@ -134,8 +134,10 @@ class Making:
         ]
         if any(keeper.age(one) < _YOUNG for one in held):
             raise BusyError(f"cannot remove {_listed(networks)} at once: a Pod asked for an attachment a moment ago")
-        for item in (*held, *networks):
-            await self._store.delete_unchanged(item)
+        for attachment in held:
+            await self._store.delete_unchanged(attachment)
+        for network in networks:
+            await self._store.delete_unchanged(network)
 
     async def _used(self, networks: Iterable[multinetwork.PodNetwork]) -> bool:
         used = await self._pods.used(self._store.attachments)
