@@ -140,7 +140,7 @@ def test_what_a_kernel_lacks_is_said(shared: Space, kind: str) -> None:
     more: dict[str, Object] = {
         "vlan": {"master": "eth0", "vlanId": 7, "ipam": _local("10.142.0.0/24")},
         "ipvlan": {"master": "eth0", "ipam": _local("10.143.0.0/24")},
-        "bond": {"mode": "active-backup", "links": links, "linksInContainer": True},
+        "bond": {"mode": "active-backup", "miimon": "100", "links": links, "linksInContainer": True},
     }
     shared.make(_nad(f"a-{kind}", type=kind, **more[kind]))
     worker, network = shared.world.workers()[0], f"{shared.namespace}.a-{kind}"
