@@ -29,6 +29,7 @@ NADS = "/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitio
 MAPS = "/api/v1/namespaces/kube-system/configmaps"
 CONFIGS = "/apis/kni.multinetwork.x-k8s.io/v1alpha1/networkconfigs"
 NETWORKS = "/apis/multinetwork.x-k8s.io/v1alpha1/podnetworks"
+ATTACHMENTS = "/apis/multinetwork.x-k8s.io/v1alpha1/namespaces/default/podnetworkattachments"
 SYSTEMS = "danm,genie,knitter,gke,isovalent", "tungsten,kuryr,antrea,ovn-kubernetes,kube-ovn"
 COMPAT = "system:serviceaccount:podnet-system:podnet-compat"
 LIST = "multinetwork.x-k8s.io/networks"
@@ -57,7 +58,7 @@ def live(apiserver: Any, spawn: Any) -> Iterator[Any]:
     apiserver.send("DELETE", registered)
     for name in ("danm", "plain", "genie", "antrea", "vm"):
         apiserver.send("DELETE", f"{PODS}/{name}", {"gracePeriodSeconds": 0})
-    for collection in (NETS, NADS):
+    for collection in (NETS, NADS, ATTACHMENTS):  # the last ones would stay for a minute
         apiserver.send("DELETE", collection)
     eventually(lambda: "" if not _made(apiserver, "Danm") else "what was made is there")
     for collection in (NETWORKS, CONFIGS):
@@ -128,8 +129,7 @@ def test_a_pod_of_danm_gets_its_list(live: Any) -> None:
     assert answer.code == 201, answer.message
     first, second = json.loads(answer.body["metadata"]["annotations"][LIST])
     assert first == {"podNetworkName": "default.n", "interfaceName": "eth0"}
-    attachments = "/apis/multinetwork.x-k8s.io/v1alpha1/namespaces/default/podnetworkattachments"
-    made = live.send("GET", f"{attachments}/{second['podNetworkAttachmentName']}")
+    made = live.send("GET", f"{ATTACHMENTS}/{second['podNetworkAttachmentName']}")
     assert made.body["spec"]["podNetworkName"] == "default.n-2"
     assert live.send("GET", "/apis/kni.multinetwork.x-k8s.io/v1alpha1/networkconfigs/default.n").code == 200
 

@@ -65,18 +65,18 @@ class Following:
     async def run(self) -> None:
         """Work until cancelled."""
         await self._store.synced()
-        clock = asyncio.get_running_loop().time
+        loop, tries = asyncio.get_running_loop(), 0
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP):
                     await self._changed.wait()
             await asyncio.sleep(self._pause)
             self._changed.clear()
-            before = clock()
-            again = await self.look()
-            self._pause = min(max(SHORTEST, (clock() - before) * _SHARE), LONGEST)
-            if again:
-                asyncio.get_running_loop().call_later(self._pause, self._changed.set)
+            before = loop.time()
+            tries = tries + 1 if await self.look() else 0
+            self._pause = min(max(SHORTEST, (loop.time() - before) * _SHARE), LONGEST)
+            if tries:
+                loop.call_later(min(SHORTEST * 2 ** min(tries, 10), LONGEST), self._changed.set)
 
     async def look(self) -> bool:
         """Look at everything once; whether some of it has to be looked at again soon."""
