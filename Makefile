@@ -111,7 +111,7 @@ chaos: setup ## the extender and the KNI server killed again and again, a node w
 	PODNET_CRASH_ROUNDS=1000 PODNET_OUTAGE_SECONDS=600 PODNET_IPAM_SECONDS=300 $(PYTEST) -s --timeout=7200 \
 		tests/apiserver/kni/test_crash.py tests/apiserver/test_ipam_proof.py
 
-fuzz: setup ## all that is read of others, fuzzed for 10 minutes (FUZZ="--seconds 3600", "--target compat --runs 10000000 --jobs 2")
+fuzz: setup ## all that is read of others, fuzzed for 10 minutes (FUZZ="--seconds 3600", "--target compat --runs 10000000 --jobs 2 --mutations")
 	$(UV) run --no-sync --with atheris==3.0.0 python tests/fuzz.py $(FUZZ)
 
 image: setup ## build the images
