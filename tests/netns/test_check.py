@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
 
 import pytest
-from netns.kinds_lab import KINDS, every_kind, routed, stage, tap
+from netns.kinds_lab import HOP4, KINDS, every_kind, routed, stage, tap
 from netns.lab import Lab, Place, bridge, crosses, link, ready, route
 from podnet_kni_server.datapath import links as numbers
 from podnet_kni_server.datapath import observe
@@ -113,6 +113,19 @@ async def test_a_default_route_that_was_lost(lab: Lab) -> None:
     [finding] = (await datapath.check(pod.path, [wanted])).findings
     assert finding.what == "net1 had lost the default route through 10.1.0.1"
     assert json.loads(pod.ip("-j", "route", "show", "default"))[0]["gateway"] == "10.1.0.1"
+
+
+async def test_a_route_that_another_link_has_too(lab: Lab) -> None:
+    """Equal subnets on two networks of a Pod are legal: each link has its route, and none is found lost for ever."""
+    on = await stage(lab)
+    pod = lab.place()
+    both = [routed(5), link(7, name="net7")]
+    await on.datapath.attach(pod.path, both)
+    pod.ip("route", "del", "10.1.0.0/24", "via", HOP4, "dev", "net1")
+    [finding] = (await on.datapath.check(pod.path, both)).findings
+    assert (finding.what, finding.repaired) == ("net1 had lost its route to 10.1.0.0/24", True)
+    assert (await on.datapath.check(pod.path, both)).findings == ()
+    assert {one["dev"] for one in json.loads(pod.ip("-j", "route", "show", "10.1.0.0/24"))} == {"net1", "net7"}
 
 
 async def test_what_cannot_be_repaired_is_said(lab: Lab) -> None:

@@ -164,6 +164,8 @@ def _route_repairs(scene: _Scene, link: Link, index: int) -> Iterator[_Repair]:
     for route in link.routes:
         if _as_read(route) not in there:
             request = inet.add_route(index, link.name, route, link.addresses)
+            if route.destination.version == 4:  # another link of the Pod may have a route to the same subnet
+                request = request._replace(flags=netlink.REQUEST | netlink.CREATE | netlink.APPEND)
             yield _Repair(f"{link.name} had lost its route to {route.destination}", (request,))
     for gateway in link.default_gateways:
         if (inet.family(gateway.version), "", 0, str(gateway)) not in there:
