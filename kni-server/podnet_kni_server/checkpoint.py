@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import ipaddress
 import logging
 import os
@@ -76,8 +77,14 @@ def _check(path: Path, record: Record) -> None:
         raise ValueError(f"it is of sandbox {record.sandbox}")
     for interface in record.interfaces:
         plan.link(interface.link)
-        for text in (*interface.leaving, *interface.gateways):
+        for text in interface.leaving:
             ipaddress.ip_interface(text)
+        for text in interface.gateways:
+            _gateway(text)
+
+
+_gateway = functools.lru_cache(maxsize=256)(ipaddress.ip_interface)
+"""All Pods of a network have the same."""
 
 
 def _write(path: str, data: bytes) -> None:
