@@ -224,7 +224,7 @@ class State:
             return
         tracked = self._pods.get(new.metadata.uid)
         if tracked is None or _asked(tracked.pod) != _asked(new):
-            self._resolve(new)
+            self._take(new, self._asks(new))
         else:
             tracked.pod = new
         self._wait(new)
@@ -236,10 +236,12 @@ class State:
         else:
             self._waiting.pop(pod.metadata.uid, None)
 
-    def _resolve(self, pod: core.Pod) -> None:
-        uid, text = pod.metadata.uid, _asked(pod)
-        owned = owned_by(pod.metadata)
-        found = self.resolve(pod.metadata.namespace, text, host_network=pod.spec.host_network, owned=owned)
+    def _asks(self, pod: core.Pod) -> Resolution:
+        meta, host = pod.metadata, pod.spec.host_network
+        return self.resolve(meta.namespace, _asked(pod), host_network=host, owned=owned_by(meta))
+
+    def _take(self, pod: core.Pod, found: Resolution) -> None:
+        uid = pod.metadata.uid
         known = self._pods.get(uid)
         self._unlink(uid)
         if known is None:
@@ -289,10 +291,17 @@ class State:
                 del self._by_ref[ref]
 
     def _touch(self, ref: Ref) -> None:
-        """An object changed: what the Pods ask for that name it may be another thing now."""
+        """An object changed: what the Pods ask for that name it may be another thing now. Mostly it is not, but for
+        its faults, and tens of thousands may name it."""
         self._resolved.clear()
         for uid in list(self._by_ref.get(ref, ())):
-            self._resolve(self._pods[uid].pod)
+            tracked = self._pods[uid]
+            found = self._asks(tracked.pod)
+            same = (found.demand, found.refs) == (tracked.resolution.demand, tracked.resolution.refs)
+            if same and tracked.booked in (None, found.demand):
+                tracked.resolution = found
+                continue
+            self._take(tracked.pod, found)
             self._book(uid)
         self._changed()
 
