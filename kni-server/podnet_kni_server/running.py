@@ -101,6 +101,7 @@ class Running:
             now = time.monotonic()
             for one in [one for one, due in self._due.items() if due.at <= now]:
                 await self._bring(one)
+                await asyncio.sleep(0)  # after a start all are due at once: what the runtime asks comes in between
 
     async def _pause(self) -> None:
         """Until something is due or changes."""

@@ -266,3 +266,19 @@ def test_the_sandbox_keeps_all_but_its_annotations() -> None:
     runs._pod_of = lambda namespace, name: pod
     told = Sandbox("s", "u", "ns", "p", "/n", {"c": "d"}, ips=("10.0.0.1",))
     assert runs.now(told) == dataclasses.replace(told, annotations={"a": "b"})
+
+
+async def test_others_get_their_turn_between_two_sandboxes(node: Node) -> None:
+    """After a start all are looked at, and none of them has anything to wait for."""
+    many = {f"s{number}": sandbox("blue", id=f"s{number}", name=f"p{number}") for number in range(2, 22)}
+    for one in many.values():
+        await node.world.core.attach(one)
+    node.runs.sandboxes = lambda: many
+    seen: list[int] = []
+    for one in many.values():
+        node.runs.look(one)
+    async with asyncio.timeout(5):
+        while len(node.told) < len(many):
+            seen.append(len(node.told))
+            await asyncio.sleep(0)
+    assert len(set(seen)) > len(many) / 2
