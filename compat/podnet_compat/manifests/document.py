@@ -129,6 +129,8 @@ def _load(document: Document) -> Any:
         raise FileError(f"cannot read {where}: {error.problem or error.context}{quoted}") from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise FileError(f"cannot read {document.place(0, 0)}: {error}") from error
+    except TypeError as error:  # a key of a mapping that is a mapping of mappings, to which Python has no dict
+        raise FileError(f"cannot read {document.place(0, 0)}: a key must be text, and one is a mapping") from error
 
 
 def _line(text: str, number: int) -> str:

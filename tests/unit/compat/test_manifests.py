@@ -171,6 +171,7 @@ def test_an_alias_with_two_lists_is_refused() -> None:
         ("a: 1\n---\nb: {{ .Values.x }}\nc: [\n", "cannot read f.yaml:"),
         ("a: 1\na: 2\n", "cannot read f.yaml:2:1"),
         ("\ta: 1", "cannot read f.yaml:1:1"),
+        ("a: 1\n---\nb: [{? {x: {y: z}} : 1}]\n", "cannot read f.yaml:2:1: a key must be text"),
     ],
 )
 def test_what_is_no_yaml(text: str, said: str) -> None:
