@@ -21,10 +21,10 @@ class Place:
         return function()
 SOURCE
 import time
-Server(Place(), "DEVICE", "10.139.0.1", ["10.139.0.77"]).start()
+Server(Place(), "CABLE", "10.139.0.1", ["10.139.0.77"]).start()
 time.sleep(3600)
 """.replace("SOURCE", inspect.getsource(dhcp_server).replace("from netns.lab import Place\n", "")).replace(
-    "DEVICE", DEVICE
+    "CABLE", CABLE
 )
 """The tests' own DHCP server, in a Pod of the node."""
 
@@ -104,18 +104,15 @@ def test_host_device(shared: Space, device: str) -> None:
     eventually(lambda: "" if DEVICE in shared.world.on_node(device, "ip", "link") else "it is not back", 30)
 
 
-def test_dhcp(shared: Space) -> None:
-    """Of a server on the network, which the test runs on the node."""
-    worker = shared.world.workers()[0]
+def test_dhcp(shared: Space, device: str) -> None:
+    """Of a server on the network, which the test runs on the node: it hangs on the bridge by a cable, as addresses of
+    the bridge itself are podnet's."""
     shared.make(_nad("dhcp", type="bridge", bridge=BRIDGE, ipam={"type": "dhcp"}))
     eventually(lambda: _made(shared, "dhcp"), 30)
-    eventually(lambda: "" if BRIDGE in shared.world.on_node(worker, "ip", "link") else "no bridge", 30)
-    # The server hangs on the bridge by a cable: addresses of the bridge itself are podnet's.
-    shared.world.on_node(worker, "ip", "link", "add", DEVICE, "type", "veth", "peer", "name", CABLE)
-    shared.world.on_node(worker, "ip", "link", "set", CABLE, "up", "master", BRIDGE)
-    shared.world.on_node(worker, "ip", "link", "set", DEVICE, "up")
-    shared.world.on_node(worker, "ip", "address", "add", "10.139.0.1/24", "dev", DEVICE)
-    server = objects.pod("server", hostNetwork=True, **objects.on_node(worker))
+    eventually(lambda: "" if BRIDGE in shared.world.on_node(device, "ip", "link") else "no bridge", 30)
+    shared.world.on_node(device, "ip", "link", "set", DEVICE, "up", "master", BRIDGE)
+    shared.world.on_node(device, "ip", "address", "add", "10.139.0.1/24", "dev", CABLE)
+    server = objects.pod("server", hostNetwork=True, **objects.on_node(device))
     capabilities = {"add": ["NET_RAW", "NET_ADMIN", "NET_BIND_SERVICE"]}
     server["spec"]["containers"][0] |= {
         "image": image.PROGRAMS,
@@ -124,13 +121,12 @@ def test_dhcp(shared: Space) -> None:
     }
     shared.make(server)
     shared.wait_ready("server")
-    shared.make(_pod("client", "dhcp", worker))
+    shared.make(_pod("client", "dhcp", device))
     shared.wait_ready("client")
     assert _address(shared, "client") == "10.139.0.77"
     assert shared.world.interfaces("client")["net1"] == ["10.139.0.77/24"]
     assert shared.world.ping("client", "10.139.0.1", "-Inet1").lost == 0
     shared.world.kubectl("delete", "pod", "client", "server")
-    shared.world.on_node(worker, "ip", "link", "delete", DEVICE)
 
 
 @pytest.mark.parametrize("kind", ["vlan", "ipvlan", "bond"])
