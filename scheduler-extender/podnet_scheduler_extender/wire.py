@@ -6,7 +6,7 @@ null: what cannot be answered becomes a BadRequestError, never a crash. Called b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -94,13 +94,13 @@ class FilterResult:
     """ExtenderFilterResult, its parts as JSON. Its Error stays empty: it is for failures, not for "no node".
 
     What kube-scheduler posts to /prioritize next is ``names``, the same text. ``failed``: FailedNodes,
-    ``unresolvable``: FailedAndUnresolvableNodes.
+    ``unresolvable``: FailedAndUnresolvableNodes; both in pieces, for they may be large and are put together once.
     """
 
     names: bytes
     nodes: bytes
-    failed: bytes
-    unresolvable: bytes
+    failed: Sequence[bytes]
+    unresolvable: Sequence[bytes]
 
 
 class MetaPod(msgspec.Struct, frozen=True):
@@ -235,13 +235,13 @@ def listed(nodes: Join) -> bytes:
     return b"[" + nodes(b",") + b"]"
 
 
-def failures(refused: Iterable[tuple[str, Join]]) -> bytes:
-    """FailedNodesMap as JSON: sentences, each with its nodes."""
-    return b"{" + b",".join(_mapped(b":" + msgspec.json.encode(text), nodes) for text, nodes in refused) + b"}"
-
-
-def _mapped(tail: bytes, nodes: Join) -> bytes:
-    return nodes(tail + b",") + tail
+def failures(refused: Iterable[tuple[str, Join]]) -> list[bytes]:
+    """FailedNodesMap as JSON, in pieces: sentences, each with its nodes."""
+    pieces: list[bytes] = []
+    for text, nodes in refused:
+        tail = b":" + msgspec.json.encode(text)
+        pieces += [b"," if pieces else b"{", nodes(tail + b","), tail]
+    return [*(pieces or [b"{"]), b"}"]
 
 
 def priorities(scored: Iterable[tuple[int, Join]]) -> bytes:
@@ -257,5 +257,5 @@ def encode(answer: FilterResult | PreemptionResult) -> bytes:
     """``answer`` as JSON."""
     if not isinstance(answer, FilterResult):
         return msgspec.json.encode(answer)
-    parts = (answer.names, answer.nodes, answer.failed, answer.unresolvable)
-    return b'{"NodeNames":%b,"Nodes":%b,"FailedNodes":%b,"FailedAndUnresolvableNodes":%b,"Error":""}' % parts
+    pieces = [b'{"NodeNames":', answer.names, b',"Nodes":', answer.nodes, b',"FailedNodes":', *answer.failed]
+    return b"".join([*pieces, b',"FailedAndUnresolvableNodes":', *answer.unresolvable, b',"Error":""}'])

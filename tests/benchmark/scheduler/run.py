@@ -97,6 +97,7 @@ def rows() -> list[Row]:
         Row("podnet, managed, on 10% of the nodes", "podnet", "managed", FEW),
         Row("affinity only", "", "affinity"),
         Row("affinity only, Pods without requests", "", "affinity", requests=False),
+        Row("affinity only, to 10% of the nodes", "", "affinity", FEW),
         Row("hybrid: counted by the nodes", "podnet", "counted"),
         Row("hybrid, Pods without requests", "podnet", "counted", requests=False),
         Row("podnet, killed in the middle", "killed", "managed"),
