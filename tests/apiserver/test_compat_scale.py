@@ -311,3 +311,9 @@ async def test_what_a_pod_of_multus_has_is_not_given(compat: Compat, kind: str) 
     excluded = made.spec.ipam.ranges[0].exclude
     assert (excluded, held) == (([f"{address}/32"], set()) if kind == "bridge" else ([], {f"{address}/32"}))
     await client.request("DELETE", core.Pod.resource.path(space, f"old-{kind}"), {"gracePeriodSeconds": "0"})
+
+    async def free() -> bool:
+        left, _ = await client.list_all(kni.IPBlock, labelSelector=names.SELECTOR)
+        return all(block.spec.network_config != made.metadata.name for block in left)
+
+    await until(free)

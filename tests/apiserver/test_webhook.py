@@ -69,7 +69,7 @@ def test_a_pod_gets_all_that_it_needs(webhook: Any) -> None:
     assert found["metadata"]["annotations"][PLUGINS] == "[kni]"
     assert terms(found) == [{"matchExpressions": [ready("blue")]}]
     resources = found["spec"]["containers"][0]["resources"]
-    assert resources["limits"][NETWORKS] == resources["requests"][NETWORKS] == "1"
+    assert resources["limits"][NETWORKS] == resources["requests"][NETWORKS] == "0"
 
 
 def test_a_pod_without_networks_is_untouched(webhook: Any) -> None:
