@@ -51,6 +51,8 @@ class Cache(Generic[K]):
         self._objects: dict[tuple[str, str], K] = {}
         self._listeners: list[Listener[K]] = []
         self._decoder = msgspec.json.Decoder(kind)
+        self._followed = 0
+        """The resource version up to which the watch has told everything."""
         self.synced = asyncio.Event()
         """Set once the first list is in."""
 
@@ -69,8 +71,13 @@ class Cache(Generic[K]):
         self._listeners.append(listener)
 
     def learn(self, item: K) -> None:
-        """Take over an object that this program has just written, ahead of the watch."""
-        self._put(self._kept(item))
+        """Take over an object that this program has just written or read, ahead of the watch. Where the watch is ahead,
+        it knows better: an answer that comes late would stand here for good, and one of an object that is gone, too.
+        (Resource versions of a kind are numbers that grow: KEP-5504.)"""
+        known = self._objects.get(_key(item))
+        there = _number(known.metadata.resource_version) if known is not None else 0
+        if _number(item.metadata.resource_version) > max(self._followed, there):
+            self._put(self._kept(item))
 
     async def run(self) -> None:
         """Keep the cache true until cancelled; a lost API server is tried again with growing pauses."""
@@ -97,6 +104,7 @@ class Cache(Generic[K]):
             self._drop(key)
         for item in fresh.values():
             self._put(item)
+        self._followed = _number(version)
         self.synced.set()
         return version
 
@@ -109,6 +117,7 @@ class Cache(Generic[K]):
             ) as events:
                 async for type_, raw in events:
                     version = self._take(type_, raw)
+                    self._followed = _number(version)
             if asyncio.get_running_loop().time() - started < _QUIET_WATCH:
                 await asyncio.sleep(_QUIET_WATCH)  # a server that ends every watch at once must not be hammered
 
@@ -145,3 +154,7 @@ class Cache(Generic[K]):
 
 def _key(item: K) -> tuple[str, str]:
     return item.metadata.namespace, item.metadata.name
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdecimal() else 0

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -112,6 +113,34 @@ async def test_a_cache_follows_the_watch(api: Api, client: Client) -> None:
         assert changed is not None
         assert len(changed.metadata.annotations["note"]) == 100_000
     assert told == [("", "a"), ("", "b"), ("", "c"), ("a", ""), ("b", "b")]
+
+
+async def test_what_the_watch_has_passed_is_not_learned(api: Api, client: Client) -> None:
+    """The answer to a request may come after the event of a later write, or of the deletion."""
+    api.items = [block("a", 1)]
+    cache = Cache(client, kni.IPBlock)
+    async with running(cache):
+        events = await api.watches.get()
+        cache.learn(_read(block("a", 101, note="mine")))
+        cache.learn(_read(block("a", 100, note="older")))
+        assert _notes(cache) == {"a": "mine"}
+        events.put_nowait({"type": "MODIFIED", "object": block("a", 103, note="theirs")})
+        events.put_nowait({"type": "DELETED", "object": block("b", 104)})
+        events.put_nowait({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "105"}}})
+        await eventually(lambda: _notes(cache) == {"a": "theirs"})
+        cache.learn(_read(block("a", 102, note="late")))
+        cache.learn(_read(block("b", 102, note="gone")))
+        assert _notes(cache) == {"a": "theirs"}
+        cache.learn(_read(block("b", 106, note="anew")))
+        assert _notes(cache) == {"a": "theirs", "b": "anew"}
+
+
+def _read(item: Json) -> kni.IPBlock:
+    return msgspec.convert(item, kni.IPBlock)
+
+
+def _notes(cache: Cache[kni.IPBlock]) -> dict[str, str]:
+    return {one.metadata.name: one.metadata.annotations["note"] for one in cache}
 
 
 async def test_a_bookmark_moves_the_version_and_nothing_else(api: Api, client: Client) -> None:
