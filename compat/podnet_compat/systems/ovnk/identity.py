@@ -74,16 +74,17 @@ def _parts(nad: Source) -> tuple[str, str]:
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Whether a LabelSelector (metav1) selects ``labels``; a broken part selects nothing."""
-    wanted = selector.get("matchLabels") or {}
-    if not isinstance(wanted, Mapping) or any(labels.get(key) != value for key, value in wanted.items()):
+    wanted, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or []
+    if not isinstance(wanted, Mapping) or not isinstance(expressions, list):
         return False
-    return all(_holds(one, labels) for one in selector.get("matchExpressions") or [])
+    held = all(labels.get(key) == value for key, value in wanted.items())
+    return held and all(_holds(one, labels) for one in expressions)
 
 
 def _holds(one: Any, labels: Mapping[str, str]) -> bool:
-    if not isinstance(one, Mapping) or not isinstance(one.get("key"), str):
+    key, values = (one.get("key"), one.get("values") or []) if isinstance(one, Mapping) else (None, [])
+    if not isinstance(key, str) or not isinstance(values, list):
         return False
-    key, values = one["key"], one.get("values") or []
     tests = {
         "In": key in labels and labels[key] in values,
         "NotIn": key not in labels or labels[key] not in values,

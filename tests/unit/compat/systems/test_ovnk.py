@@ -184,6 +184,22 @@ def test_a_selector_that_selects_nothing() -> None:
     assert "spec.namespaceSelector: Not found" in run(cudn(layer2())).errors[0]
 
 
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"matchLabels": 1},
+        {"matchExpressions": 0.5},
+        {"matchExpressions": ["x"]},
+        {"matchExpressions": [{"key": 1, "operator": "Exists"}]},
+        {"matchExpressions": [{"key": "x", "operator": "In", "values": 1}]},
+    ],
+    ids=str,
+)
+def test_a_broken_selector_selects_nothing(selector: dict[str, Any]) -> None:
+    outcome = run(cudn(layer2(), selector=selector), space("a", x="1"))
+    assert "spec.namespaceSelector: Not found" in outcome.errors[0]
+
+
 @pytest.mark.parametrize("example", [e for e in ovn_examples.EXAMPLES if "kube" not in e.name], ids=lambda e: e.name)
 def test_no_field_vanishes(example: fieldwalk.Example) -> None:
     assert fieldwalk.walk(example) == []
