@@ -73,10 +73,10 @@ class Cache(Generic[K]):
     def learn(self, item: K) -> None:
         """Take over an object that this program has just written or read, ahead of the watch. Where the watch is ahead,
         it knows better: an answer that comes late would stand here for good, and one of an object that is gone, too.
-        (Resource versions of a kind are numbers that grow: KEP-5504.)"""
-        known = self._objects.get(_key(item))
+        (Resource versions of a kind are numbers that grow: KEP-5504. What has none was never in an API server.)"""
+        known, version = self._objects.get(_key(item)), _number(item.metadata.resource_version)
         there = _number(known.metadata.resource_version) if known is not None else 0
-        if _number(item.metadata.resource_version) > max(self._followed, there):
+        if not version or version > max(self._followed, there):
             self._put(self._kept(item))
 
     async def run(self) -> None:
