@@ -4,7 +4,6 @@ Pods' network-status says is kept out of our pools, so that no address is given 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import json
 from collections.abc import AsyncIterator
@@ -17,7 +16,6 @@ from podnet_api import names as api_names
 from podnet_api.errors import InvalidError
 from podnet_api.meta import ObjectMeta
 from podnet_compat import attached, attached_live, names
-from podnet_compat import maker as makers
 from podnet_compat import mirror as mirrors
 from podnet_compat import nad as nads
 from podnet_compat import reservations_live as lives
@@ -27,6 +25,8 @@ from podnet_kni_server.block_api import FakeBlockApi
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.errors import NoAddressError
 from podnet_kni_server.leases import Holder, Leases
+from podnet_tests import mirroring
+from podnet_tests.mirroring import until
 
 NADS = "/apis/k8s.cni.cncf.io/v1/namespaces/{}/network-attachment-definitions/{}"
 CONFIGS = "/apis/kni.multinetwork.x-k8s.io/v1alpha1/networkconfigs/{}"
@@ -128,12 +128,6 @@ def excluded(api: Any) -> Any:
     return config and config["spec"]["ipam"]["ranges"][0].get("exclude", [])
 
 
-async def until(true: Any, seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 async def live(api: Any, store: stores.Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[lives.Live]:
     """Without whereabouts."""
@@ -141,14 +135,8 @@ async def live(api: Any, store: stores.Store, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(lives, "PAUSE", 0.02)
     monkeypatch.setattr(lives, "PERIOD", 0.1)
     monkeypatch.setattr(lives, "YOUNG", 0.0)
-    made = lives.Live(store)
-    mirror = mirrors.Mirror(store, makers.Maker(store, made))
-    tasks = [asyncio.create_task(made.run()), asyncio.create_task(mirror.run())]
-    yield made
-    for task in tasks:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    async with mirroring.holding(store) as made:
+        yield made
 
 
 async def test_what_a_pod_has_is_held_before_the_network_is_there(api: Any, live: lives.Live) -> None:

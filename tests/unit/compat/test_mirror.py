@@ -7,7 +7,7 @@ import contextlib
 import functools
 import json
 import operator
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from podnet_compat import nad as nads
 from podnet_compat import names
 from podnet_compat import store as stores
 from podnet_compat.legacy import nad as read_nad
+from podnet_tests.mirroring import until
 
 NADS = "/apis/k8s.cni.cncf.io/v1/namespaces/{}/network-attachment-definitions/{}"
 NETWORK = "/apis/multinetwork.x-k8s.io/v1alpha1/podnetworks/{}"
@@ -53,12 +54,6 @@ def ok(api: Any, namespace: str) -> bool:
 
 def spec(api: Any, name: str = "test.net1") -> Any:
     return api.objects.get(CONFIG.format(name), {}).get("spec")
-
-
-async def until(true: Callable[[], object], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 async def settled() -> None:

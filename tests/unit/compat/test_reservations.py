@@ -22,6 +22,8 @@ from podnet_kni_server.block_api import FakeBlockApi
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.errors import NoAddressError
 from podnet_kni_server.leases import Holder, Leases
+from podnet_tests import mirroring
+from podnet_tests.mirroring import until
 
 WHEREABOUTS = f"/apis/{reservations.GROUP}/v1alpha1"
 IPPOOL = WHEREABOUTS + "/namespaces/kube-system/ippools/{}"
@@ -161,12 +163,6 @@ def put_pod(api: Any, name: str, phase: str = "Running") -> None:
     api.put(f"/api/v1/namespaces/a/pods/{name}", metadata={"name": name, "namespace": "a"}, status={"phase": phase})
 
 
-async def until(true: Any, seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 async def live(api: Any, store: stores.Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[lives.Live]:
     monkeypatch.setattr(mirrors, "_BACKOFF", (0.02, 0.1))
@@ -176,14 +172,8 @@ async def live(api: Any, store: stores.Store, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(lives, "YOUNG", 0.0)
     kinds = ("ippools", "overlappingrangeipreservations", "nodeslicepools")
     api.objects[WHEREABOUTS] = {"resources": [{"name": kind} for kind in kinds]}
-    made = lives.Live(store)
-    mirror = mirrors.Mirror(store, makers.Maker(store, made))
-    tasks = [asyncio.create_task(made.run()), asyncio.create_task(mirror.run())]
-    yield made
-    for task in tasks:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    async with mirroring.holding(store) as made:
+        yield made
 
 
 async def test_addresses_in_use_are_held_before_the_network_is_there(api: Any, live: lives.Live) -> None:

@@ -15,6 +15,7 @@ from podnet_compat import mirror as mirrors
 from podnet_compat import names, sharing
 from podnet_compat import store as stores
 from podnet_compat.legacy import Nad, NadSpec
+from podnet_tests.mirroring import until
 
 W = {"type": "whereabouts", "range": "10.1.0.0/24"}
 H = {"type": "host-local", "subnet": "10.1.0.0/24"}
@@ -79,12 +80,6 @@ def test_who_may_be_given_the_same_addresses() -> None:
     found.changed(listed["b"], moved)
     assert (mates("a"), mates("d")) == ("", "b")
     assert found.store(("test", "a")) == "whereabouts"
-
-
-async def until(true: Any, seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
