@@ -129,9 +129,9 @@ async def ready(datapath: KernelDatapath, *wanted: NodeLink) -> dict[str, NodeLi
     return states
 
 
-def crosses(source: Place, target: Place, address: str, patience: float = 3.0, device: str = "") -> bool:
-    """Whether a datagram to `address` gets from one namespace into the other, and its answer back; over `device`
-    of the source, if one is named."""
+def crosses(source: Place, target: Place, address: str, patience: float = 15.0, device: str = "") -> bool:
+    """Whether a datagram to `address` gets from one namespace into the other, and its answer back, within `patience`
+    seconds (a card looks every two seconds whether its wire is there); over `device` of the source, if one is named."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with (
         target.inside(lambda: socket.socket(family, socket.SOCK_DGRAM)) as server,

@@ -157,7 +157,7 @@ async def test_macvlans_of_one_uplink(lab: Lab, mode: str, together: bool) -> No
     await on.datapath.attach(one.path, [upon(5, "macvlan", mode=mode)])
     await on.datapath.attach(two.path, [upon(6, "macvlan", mode=mode)])
     assert crosses(one, on.far, "10.1.0.99")
-    assert crosses(one, two, "10.1.0.6", 3.0 if together else 0.5) == together
+    assert crosses(one, two, "10.1.0.6", 15.0 if together else 0.5) == together
 
 
 @pytest.mark.needs("macvlan")
@@ -171,7 +171,7 @@ async def test_macvlans_with_a_switch_that_sends_back(lab: Lab, mode: str, toget
     one, two = lab.place(), lab.place()
     await on.datapath.attach(one.path, [upon(5, "macvlan", mode=mode)])
     await on.datapath.attach(two.path, [upon(6, "macvlan", mode=mode)])
-    assert crosses(one, two, "10.1.0.6", 3.0 if together else 0.5) == together
+    assert crosses(one, two, "10.1.0.6", 15.0 if together else 0.5) == together
 
 
 @pytest.mark.needs("macvlan")
