@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from podnet_api import names
-from podnet_hack import deploy, image, paths
+from podnet_hack import deploy, errors, image, paths
 from podnet_hack.demo import world
 from podnet_tests import multus, objects
 from podnet_tests.space import Space
@@ -121,6 +121,18 @@ def town(shared: Space) -> Iterator[Town]:
         _apply(shared, deploy.MANIFESTS)
         for kind, name in GONE:
             made.world.kubectl("delete", kind, name, "--ignore-not-found")
+        eventually(lambda: _still_held(made.world), 30)
+
+
+def _still_held(where: world.World) -> str:
+    """Whether Pods are still held to the policy: the API server forgets one a moment after it is gone."""
+    pod = objects.pod("both")
+    pod["metadata"]["annotations"] = {NETWORKS: "[]", names.NETWORKS_ANNOTATION: "[]"}
+    try:
+        where.kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(pod))
+    except errors.CommandError as error:
+        return error.output if POLICY in error.output else ""
+    return ""
 
 
 def _apply(space: Space, overlay: Path) -> None:
