@@ -17,6 +17,8 @@ endif
 
 RUN := $(UV) run --no-sync
 HACK := $(RUN) python -m podnet_hack
+# What is measured runs with the Python of the image.
+SHIPPED := $(HACK).shipped
 PYTEST := $(RUN) pytest
 ROOMS := api kni-server scheduler-extender compat tests hack
 
@@ -74,14 +76,14 @@ conformance: setup ## what KEP-3698 promises, on the cluster of $$KUBECONFIG (CO
 
 bench: setup ## measurements against the kernel floor (root), written to build/bench.json and build/bench.md
 	$(HACK).packages cc ip nft
-	$(RUN) python tests/benchmark/run.py
-	$(RUN) python tests/benchmark/datapaths.py
-	$(RUN) python tests/benchmark/compat.py
+	$(SHIPPED) tests/benchmark/run.py
+	$(SHIPPED) tests/benchmark/datapaths.py
+	$(SHIPPED) tests/benchmark/compat.py
 	@$(RUN) python tests/benchmark/report.py
 
 bench-node: setup ## 1,000 sandboxes with three networks on one node through NRI (root), to build/bench-node.json
 	$(HACK).packages ip nft
-	$(RUN) python tests/benchmark/node.py $(BENCH)
+	$(SHIPPED) tests/benchmark/node.py $(BENCH)
 	@$(RUN) python tests/benchmark/report.py
 
 bench-cluster: setup ## what networks add to the start of a Pod on CLUSTER, to build/bench-cluster.json (PODNET_MULTUS=DIR: Multus, too)
@@ -89,21 +91,21 @@ bench-cluster: setup ## what networks add to the start of a Pod on CLUSTER, to b
 	@$(RUN) python tests/benchmark/report.py
 
 bench-proxy: setup ## what podnet-proxy costs who reads (BENCH="--pods 5000"), to build/bench.json
-	$(RUN) python tests/benchmark/proxy.py $(BENCH)
+	$(SHIPPED) tests/benchmark/proxy.py $(BENCH)
 
 soak-proxy: setup ## a watch of 30 minutes and 5,000 Pods through podnet-proxy
 	PODNET_WATCH_PODS=5000 PODNET_WATCH_SECONDS=1800 $(PYTEST) tests/apiserver/test_proxy_watch.py
 
 bench-compat: setup ## 10,000 NADs and Pods through compat, to build/bench-compat.json; 500 NADs and 10,000 Pods, checked
-	$(RUN) python tests/benchmark/compat.py $(BENCH)
+	$(SHIPPED) tests/benchmark/compat.py $(BENCH)
 	PODNET_COMPAT_NADS=500 PODNET_COMPAT_PODS=10000 $(PYTEST) -s tests/apiserver/test_compat_scale.py
 	@$(RUN) python tests/benchmark/report.py
 
 bench-controller: setup ## podnet-controller before 1,000 networks and 20,000 Pods, to build/bench-controller.json
-	$(RUN) python tests/benchmark/controller.py $(BENCH)
+	$(SHIPPED) tests/benchmark/controller.py $(BENCH)
 
 bench-scheduler: setup ## what the extender costs kube-scheduler (BENCH="--nodes 5000"), to build/bench-scheduler.json
-	$(RUN) python tests/benchmark/scheduler/run.py $(BENCH)
+	$(SHIPPED) tests/benchmark/scheduler/run.py $(BENCH)
 
 chaos: setup ## the extender and the KNI server killed again and again, a node without API server: an hour (root)
 	$(RUN) python tests/scheduler/chaos.py

@@ -36,8 +36,10 @@ WAKE_ANNOTATION = f"{GROUP}/wake"
 
 RESOURCE = f"{GROUP}/networks"
 """Extended resource (managedResources, ignoredByScheduler): only Pods that ask for it cost an extender call."""
-ATTACHMENTS_PREFIX = f"attachments.{GROUP}/"
-"""Extended resources of a node: how many attachments of a NetworkConfig it carries (see ``capacity``)."""
+ATTACHMENTS_PREFIX = "attachments.multinetwork.x-kubernetes.io/"
+"""Resources of a node: how many attachments of a NetworkConfig it carries (see ``capacity``). Of a name with
+``kubernetes.io/`` in it kube-scheduler counts what it counts of every extended resource, but does not ask for each node
+whether it is one by regular expressions, which costs a third of its pace (Kubernetes 1.36). DESIGN.md has the rest."""
 NODE_LABEL_PREFIX = f"podnetwork.{GROUP}/"
 NODE_LABEL_VALUE = "ready"
 NODE_LABEL_NOT_READY = "not-ready"

@@ -46,6 +46,7 @@ NETWORK_REPAIRED = "NetworkRepaired"
 NETWORK_DAMAGED = "NetworkDamaged"
 CAPABILITY_NOT_DECLARED = "CapabilityNotDeclared"
 DNS_LEFT_OUT = "DNSLeftOut"
+HOST_PORT_TAKEN = "HostPortTaken"
 
 # Events in the words of Multus, of Pods whose networks were made from NetworkAttachmentDefinitions.
 ADDED_INTERFACE = "AddedInterface"
@@ -79,6 +80,7 @@ ADVICE: dict[str, str] = {
     NO_ADDRESSES_LEFT: "enlarge the pool or remove a Pod; the Pod starts then",
     CAPABILITY_NOT_DECLARED: "declare the capability in the CNI configuration, if its plugin has it",
     DNS_LEFT_OUT: "name fewer servers, or give the Pod a dnsConfig with those that count",
+    HOST_PORT_TAKEN: "choose another hostPort, or delete the Pod that the message names",
     NETWORK_DAMAGED: "read the message; if it stays, delete the Pod, which is attached anew when it starts again",
     NETWORK_CHANGE_FAILED: "read the message; the KNI server tries again",
     NO_ATTACHMENTS_LEFT: "raise capacity.attachments or remove a Pod; the Pod starts then",
@@ -97,7 +99,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         NETWORKS_ATTACHED, ATTACH_FAILED, NETWORK_NOT_FOUND, NETWORK_DISABLED, ATTACHMENT_NOT_FOUND, DUPLICATE_NETWORK,
         INVALID_NETWORKS, NO_NODE_WITH_NETWORKS, NO_ADDRESSES_LEFT, NO_ATTACHMENTS_LEFT, NETWORKS_CHANGED,
         NETWORK_CHANGE_FAILED, NETWORK_REPAIRED, NETWORK_DAMAGED, CAPABILITY_NOT_DECLARED,
-        DNS_LEFT_OUT,
+        DNS_LEFT_OUT, HOST_PORT_TAKEN,
     ),
     "Events of Pods with an annotation of Multus": (ADDED_INTERFACE, NO_NETWORK_FOUND),
 }  # fmt: skip

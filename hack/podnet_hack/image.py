@@ -73,6 +73,11 @@ def programs_image() -> oci.Image:
     return oci.image(PROGRAMS, layers)
 
 
+def base_tree() -> pathlib.Path:
+    """The Debian packages of the image with all programs, unpacked: its Python is the one that ships."""
+    return _base("programs", PROGRAMS_PACKAGES) / "tree"
+
+
 def test_image() -> oci.Image:
     """The image of Pods in tests and the demo."""
     base = _base("test", TEST_PACKAGES)

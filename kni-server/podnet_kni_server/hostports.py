@@ -1,9 +1,10 @@
 """Ports of the node that its Pods have by Kubernetes' own hostPort. Nothing listens there, so that only the Pods tell:
-of such a port and one of ours, the rule that was made first would win in silence. Pure."""
+of such a port and one of ours, one would win in silence. What comes after a mapping of ours cannot be kept off, for
+it needs nothing of us; it is told. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from msgspec import field
@@ -21,10 +22,17 @@ class Port(Model, frozen=True, kw_only=True):
     protocol: str = "TCP"
 
 
+class Resources(Model, frozen=True, kw_only=True):
+    """What a container asks for, quantities as the API server writes them."""
+
+    requests: dict[str, str | int] = {}
+
+
 class Container(Model, frozen=True, kw_only=True):
     """What is needed of a container."""
 
     ports: list[Port] = []
+    resources: Resources = Resources()
 
 
 class Spec(core.PodSpec, frozen=True, kw_only=True):
@@ -46,6 +54,16 @@ def holder(pods: Iterable[Pod], wanted: PortRecord) -> str:
         if not pod.finished and any(_meet(port, wanted) for port in _ports(pod)):
             return f"{pod.metadata.namespace}/{pod.metadata.name}"
     return ""
+
+
+def shadowed(pod: Pod, mapped: Iterable[tuple[str, PortRecord]]) -> Iterator[str]:
+    """What to tell of each hostPort of a new Pod that is mapped to another already. ``mapped``: Pod and its port."""
+    wanted = [] if pod.finished else [port for port in _ports(pod) if port.host_port]
+    own = f"{pod.metadata.namespace}/{pod.metadata.name}"
+    for owner, record in mapped if wanted else ():
+        if owner != own and any(_meet(port, record) for port in wanted):
+            what = f"{record.protocol} port {record.host_port} of node {pod.spec.node_name}"
+            yield f"cannot lead {what} to this Pod: portMappings of Pod {owner} took it before"
 
 
 def _ports(pod: Pod) -> Iterable[Port]:

@@ -30,7 +30,7 @@ from podnet_api import names, program, reasons
 from podnet_api.errors import KubeError, PodnetError
 from podnet_api.kube import Client, Credentials
 
-from podnet_kni_server import asked, attach, devinfo, door, extras, npwg, publish, without_nri
+from podnet_kni_server import asked, attach, devinfo, door, extras, hostports, npwg, publish, without_nri
 from podnet_kni_server.blocks import Blocks
 from podnet_kni_server.check import Checker
 from podnet_kni_server.checkpoint import Store
@@ -246,6 +246,7 @@ class _Program:
         self._tasks.create_task(self._events.run(), name="events")
         self._objects.pods.listen(self._running.pod_changed)
         self._objects.pods.listen(self._mirrored)
+        self._objects.pods.listen(self._shadowed)
         self._objects.on_list_change(self._running.objects_changed)
         self._tasks.create_task(self._running.run(), name="running Pods")
         self._tasks.create_task(self._reaper.run(), name="reaper")
@@ -305,6 +306,15 @@ class _Program:
         for record in self._core.records() if uid else ():
             if record.uid == uid:
                 self._publisher.attached(record)
+
+    def _shadowed(self, old: hostports.Pod | None, new: hostports.Pod | None) -> None:
+        """A hostPort that comes after a mapping of ours gets nothing of what arrives there."""
+        if old is not None or new is None:
+            return
+        mapped = ((record.pod, port) for record in self._core.records() for port in record.ports)
+        for message in hostports.shadowed(new, mapped):
+            meta, reason = new.metadata, reasons.HOST_PORT_TAKEN
+            self._events.say(Event(meta.namespace, meta.name, meta.uid, WARNING, reason, message), once=True)
 
     def _added(self, record: Record) -> None:
         """Users of Multus look for its Events."""

@@ -70,6 +70,7 @@ class NodeAgent:
         """Why the runtime does not call us; empty while it does."""
         self._resources = node_resources.Writer(client, objects.network_config)
         objects.on_network_change(self.touch)
+        objects.on_asked_change(self.recount)
 
     def touch(self) -> None:
         """Something changed: look again soon."""
@@ -191,7 +192,8 @@ class NodeAgent:
         if self._published != self.entries:
             await self._write_status()
             self._published = list(self.entries)
-        await self._resources.write(self._objects.nodes.get(self._objects.node), self.entries)
+        own = self._objects.nodes.get(self._objects.node)
+        await self._resources.write(own, self.entries, self._objects.pods)
 
     async def _write_status(self) -> None:
         body = {

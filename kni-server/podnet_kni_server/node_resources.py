@@ -1,29 +1,54 @@
-"""How many attachments of each network this node has, as extended resources in its status. Pure, but for ``Writer``.
+"""How many attachments of each network this node has, as resources in its status. Pure, but for ``Writer``.
 
-Only of networks that nodes count alone (``podnet_api.capacity``). A network that is not ready has no resource: then
-kube-scheduler finds none here, while the kubelet, which checks running Pods again when it starts, passes over
-resources that a node does not have. For the same reason a number never falls below what is in use.
+Only of networks that nodes count alone (``podnet_api.capacity``). The kubelet checks running Pods again when it starts,
+so a number never falls below what the Pods of the node ask for: where a network is not ready, or is no longer counted
+like this, just so many are left and kube-scheduler finds no room for another.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from podnet_api import capacity, core, kni, names
 from podnet_api.kube import Client
 
+from podnet_kni_server import hostports
+
 Config = Callable[[str], kni.NetworkConfig | None]
 
 
-def wanted(entries: Iterable[kni.NodeNetworkEntry], config_of: Config) -> dict[str, str]:
+def asked(pods: Iterable[hostports.Pod]) -> Counter[str]:
+    """How much the Pods of this node ask for of each such resource, as kube-scheduler and kubelet add it up."""
+    found: Counter[str] = Counter()
+    for pod in pods:
+        if not pod.finished:
+            found.update(of_pod(pod))
+    return found
+
+
+def of_pod(pod: hostports.Pod | None) -> dict[str, int]:
+    """What one Pod asks for. The webhook writes whole numbers, into one container."""
+    containers = () if pod is None or pod.finished else pod.spec.containers
+    given = (item for container in containers for item in container.resources.requests.items())
+    return {key: int(count) for key, count in given if key.startswith(names.ATTACHMENTS_PREFIX) and _whole(count)}
+
+
+def _whole(count: str | int) -> bool:
+    return isinstance(count, int) or count.isdecimal()
+
+
+def wanted(
+    entries: Iterable[kni.NodeNetworkEntry], config_of: Config, asked: Mapping[str, int] | None = None
+) -> dict[str, str]:
     """Resources and quantities. PodNetworks on one NetworkConfig share its attachments."""
-    found: dict[str, str] = {}
+    found = dict(asked or {})
     for entry in entries:
         config = config_of(entry.config)
         if entry.ready and config is not None and capacity.by_node(config):
             count = max(capacity.on_node(config, entry.attachments.capacity), entry.attachments.used)
-            found[names.attachments_resource(entry.config)] = capacity.quantity(count)
-    return found
+            found[names.attachments_resource(entry.config)] = count
+    return {name: capacity.quantity(count) for name, count in found.items()}
 
 
 def changes(allocatable: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str | None]:
@@ -34,7 +59,7 @@ def changes(allocatable: Mapping[str, str], wanted: Mapping[str, str]) -> dict[s
 
 
 def ours(node: core.Node) -> dict[str, str]:
-    """What stands in the node's status now; a kubelet that finds its node made anew sets such numbers to 0."""
+    """What stands in the node's status now."""
     found = node.status.allocatable.items()
     return {key: count for key, count in found if key.startswith(names.ATTACHMENTS_PREFIX)}
 
@@ -46,9 +71,11 @@ class Writer:
         self._client = client
         self._config_of = config_of
 
-    async def write(self, node: core.Node | None, entries: Iterable[kni.NodeNetworkEntry]) -> None:
-        """Bring ``node`` up to ``entries``. Raises KubeError."""
-        patch = changes(node.status.allocatable, wanted(entries, self._config_of)) if node else {}
+    async def write(
+        self, node: core.Node | None, entries: Iterable[kni.NodeNetworkEntry], pods: Iterable[hostports.Pod]
+    ) -> None:
+        """Bring ``node`` up to ``entries`` and to what its ``pods`` ask for. Raises KubeError."""
+        patch = changes(node.status.allocatable, wanted(entries, self._config_of, asked(pods))) if node else {}
         if node is not None and patch:
             body = {"status": {"capacity": patch, "allocatable": patch}}
             await self._client.merge(core.Node.resource, node.metadata.name, body, subresource="status")

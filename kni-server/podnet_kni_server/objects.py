@@ -59,6 +59,11 @@ class Objects:
         self.configs.listen(lambda old, new: call())
         self.nodes.listen(lambda old, new: call() if _differs(old, new) else None)
 
+    def on_asked_change(self, call: Callable[[], None]) -> None:
+        """Call ``call`` when the Pods of this node ask for more or less of what it counts."""
+        of_pod = node_resources.of_pod
+        self.pods.listen(lambda old, new: call() if of_pod(old) != of_pod(new) else None)
+
     def on_list_change(self, call: Callable[[], None]) -> None:
         """Call ``call`` when something that a Pod's list may name changed."""
         self.networks.listen(lambda old, new: call())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from podnet_api.meta import Model
 
-from podnet_kni_server.details import Detail, Device, DhcpRecord, Extras, NpwgRow, Senders
+from podnet_kni_server.details import Detail, Device, DhcpRecord, Extras, NpwgRow, PortRecord, Senders
 
 FORMAT = 1
 
@@ -127,3 +127,9 @@ class Record(Model, frozen=True, kw_only=True):
     def pod(self) -> str:
         """``namespace/name``, for messages."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def ports(self) -> list[PortRecord]:
+        """Ports of the node that lead to it."""
+        given = (interface.link.extras for interface in self.interfaces)
+        return [port for extras in given if extras for port in extras.ports]

@@ -362,7 +362,9 @@ def test_file_of_node(town: Town) -> None:
 
 def test_order(town: Town) -> None:
     assert [row["interface"] for row in town.status("order")] == ["eth0", "o0", "o1", "o2"]
-    assert _commands(town.calls("order"))[:2] == ["ADD o0", "ADD o2"]
+    done = _commands(town.calls("order"))
+    last = len(done) - 1 - done[::-1].index("ADD o0")  # on a busy node an attempt may run out of time: the next counts
+    assert done[last : last + 2] == ["ADD o0", "ADD o2"]
 
 
 def test_rollback(town: Town) -> None:
@@ -503,7 +505,8 @@ def test_del_reversed(town: Town) -> None:
 
     def probe() -> str:
         done[:] = _commands(town.calls("order"))
-        return "" if "DEL o0" in done else f"called: {done}"
+        return "" if done[-1] == "DEL o0" else f"called: {done}"
 
     eventually(probe, 20)
-    assert [one for one in done if one.startswith("DEL")][:2] == ["DEL o2", "DEL o0"]
+    last = len(done) - done[::-1].index("ADD o2")  # what an attempt undid that ran out of time counts for nothing
+    assert [one for one in done[last:] if one.startswith("DEL")][:2] == ["DEL o2", "DEL o0"]

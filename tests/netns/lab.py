@@ -4,8 +4,11 @@ Sockets are made inside a namespace by a thread that ends there; they stay in it
 """
 
 import contextlib
+import functools
 import itertools
 import os
+import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -23,12 +26,25 @@ from podnet_kni_server.datapath.model import Link, NodeLink, NodeLinkState, Rout
 T = TypeVar("T")
 ETH_P_ALL = 0x0003
 _numbers = itertools.count()
+_NETNS = pathlib.Path("/run/netns")
+_OWNED = re.compile(r"pd[a-z](\d+)x\d+")
+"""Names of namespaces that tell whose they are: a process's number, and one of its own."""
+
+
+@functools.cache
+def sweep() -> None:
+    """Take away what processes that were killed left behind: a thousand namespaces make a kernel slow. Once."""
+    for path in _NETNS.glob("pd*"):
+        owned = _OWNED.fullmatch(path.name)
+        if owned and not pathlib.Path("/proc", owned[1]).exists():
+            subprocess.run(["ip", "netns", "delete", path.name], check=False, capture_output=True)
 
 
 class Place:
     """One namespace."""
 
     def __init__(self, name: str) -> None:
+        sweep()
         self.name = name
         self.path = f"/run/netns/{name}"
         subprocess.run(["ip", "netns", "add", name], check=True)

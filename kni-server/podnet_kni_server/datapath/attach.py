@@ -75,28 +75,33 @@ class Node:
             self._netfilter.close()
 
 
+_Way = Callable[[Node, Pod, list[Link], list[Callable[[], object]]], list[Observed]]
+"""How links are made; the last argument collects what undoes it."""
+
+
 def attach(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
     """Make `wanted` in the Pod's namespace. See interface.Datapath.attach."""
-    if not usual.fits(wanted) and any(not link.mtu for link in wanted):
+    fits = usual.fits(wanted)
+    if not fits and any(not link.mtu for link in wanted):
         wanted = [link if link.mtu else dataclasses.replace(link, mtu=_mtu_of(node, link)) for link in wanted]
     try:
-        return _attach(node, pod, wanted)
+        return _attach(node, pod, wanted, fits)
     except NetlinkError as error:
         if error.errno != errno.EACCES or all(a.version == 4 for link in wanted for a in link.addresses):
             raise
     # Runtimes switch IPv6 off in a Pod's namespace when the cluster has none: a new link inherits that.
     former = pod.sysctl(_DISABLE_IPV6, "0")
     try:
-        return _attach(node, pod, wanted)
+        return _attach(node, pod, wanted, fits)
     finally:
         pod.sysctl(_DISABLE_IPV6, former)
 
 
-def _attach(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
+def _attach(node: Node, pod: Pod, wanted: Sequence[Link], fits: bool) -> list[Observed]:
     todo = list(wanted)
     for _ in range(_ATTEMPTS):
         try:
-            made = _make(node, pod, todo)
+            made = _make(node, pod, todo, _make_usual if fits and todo else _make_any)
         except _Taken as taken:
             todo = _clear(node, pod.channel, wanted, taken.error)
             continue
@@ -111,11 +116,11 @@ def _in_order(wanted: Sequence[Link], found: list[Observed]) -> list[Observed]:
     return [by_name[link.name] for link in wanted]
 
 
-def _make(node: Node, pod: Pod, todo: list[Link]) -> list[Observed]:
+def _make(node: Node, pod: Pod, todo: list[Link], way: _Way) -> list[Observed]:
     """Make all of `todo` or leave nothing. Raises: _Taken when something of that name or index exists."""
     undo: list[Callable[[], object]] = []
     try:
-        observed = (_make_usual if usual.fits(todo) else _make_any)(node, pod, todo, undo)
+        observed = way(node, pod, todo, undo)
         node.made += len(todo)
         return observed
     except BaseException:  # whatever it was, and cancellation: what was made goes

@@ -5,6 +5,7 @@ processor's caches, and a message put together attribute by attribute touches do
 """
 
 import struct
+from collections.abc import Sequence
 
 from podnet_kni_server.datapath import netlink
 
@@ -18,16 +19,26 @@ class Template:
 
     def __init__(self, sample: tuple[int, int, bytes], fields: str) -> None:
         kind, flags, body = sample
-        self.size = len(body) + 16
-        places = struct.Struct("=8xI4x" + fields)
+        size = len(body) + 16
+        self._lay(netlink.HEADER.pack(size, kind, flags, 0, 0) + body, "8xI4x" + fields)
+
+    def _lay(self, whole: bytes, fields: str) -> None:
+        self._whole, self._fields, self.size = whole, fields, len(whole)
+        places = struct.Struct("=" + fields)
         if places.size != self.size:
             raise ValueError(f"cannot fill in a message of {self.size} bytes by a format of {places.size}")
-        whole = netlink.HEADER.pack(self.size, kind, flags, 0, 0) + body
         self._fixed = int.from_bytes(whole, "little") & ~_mask(places)
         self._pack = places.pack
 
+    @classmethod
+    def joined(cls, templates: Sequence["Template"]) -> "Template":
+        """One behind the other, filled in at once: that costs little more than filling in one."""
+        made = cls.__new__(cls)
+        made._lay(b"".join(one._whole for one in templates), " ".join(one._fields for one in templates))
+        return made
+
     def fill(self, *values: int | bytes) -> bytes:
-        """The message with its sequence number and the values of its fields."""
+        """The message with its sequence number and the values of its fields; of a joined one, those of each in turn."""
         return (int.from_bytes(self._pack(*values), "little") | self._fixed).to_bytes(self.size, "little")
 
 

@@ -5,6 +5,7 @@ whenever a Pod wants more than this.
 """
 
 import dataclasses
+import functools
 import random
 import struct
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from podnet_kni_server.datapath.template import Template
 FIRST_INDEX, INDEX_BITS = 1 << 20, 30
 """Indices that we choose; the kernel's own count up from 1."""
 _INDEX_MASK = (1 << INDEX_BITS) - 1
+_SHAPES = 256
+"""Of batches that are kept ready: a node's networks have few."""
 
 
 def _sample(request: Request, flags: int = 0) -> tuple[int, int, bytes]:
@@ -89,36 +92,54 @@ def pairs(
 def settings(wanted: Sequence[Link], indices: Sequence[Indices], sequence: int) -> tuple[bytes, int]:
     """The batch inside the namespace, and its last sequence number: up, addresses and routes of each link, reading
     each, reading all addresses. In the order of prepare.py."""
-    made: list[bytes] = []
+    shape: list[Template] = []
+    values: list[int | bytes] = []
     for link, (_, index) in zip(wanted, indices, strict=True):
         addresses = link.addresses
-        made.append(_UP.fill(sequence + len(made), index))
+        shape.append(_UP)
+        values += (sequence, index)
         for address in addresses:
-            made.append(_address(address, index, sequence + len(made)))
+            sequence += 1
+            shape.append(_put_address(values, address, index, sequence))
         for route in link.routes:
-            made.append(_route(route, addresses, index, sequence + len(made)))
+            sequence += 1
+            shape.append(_put_route(values, route, addresses, index, sequence))
+        sequence += 1
     for _, index in indices:
-        made.append(_READ.fill(sequence + len(made), index))
-    made.append(_READ_ADDRESSES.fill(sequence + len(made)))
-    return b"".join(made), sequence + len(made) - 1
+        shape.append(_READ)
+        values += (sequence, index)
+        sequence += 1
+    shape.append(_READ_ADDRESSES)
+    values.append(sequence)
+    return _batch(tuple(shape)).fill(*values), sequence
 
 
-def _address(address: Interface, index: int, sequence: int) -> bytes:
+@functools.lru_cache(_SHAPES)
+def _batch(shape: tuple[Template, ...]) -> Template:
+    return Template.joined(shape)
+
+
+def _put_address(values: list[int | bytes], address: Interface, index: int, sequence: int) -> Template:
     packed, length = address.packed, address.network.prefixlen
     if address.version == 6:
-        return _ADDRESS6.fill(sequence, length, index, packed)
+        values += (sequence, length, index, packed)
+        return _ADDRESS6
     if length >= 31:
-        return _ADDRESS4_ALONE.fill(sequence, length, index, packed, packed)
+        values += (sequence, length, index, packed, packed)
+        return _ADDRESS4_ALONE
     broadcast = int.from_bytes(packed, "big") | (1 << 32 - length) - 1
-    return _ADDRESS4.fill(sequence, length, index, packed, packed, broadcast.to_bytes(4, "big"))
+    values += (sequence, length, index, packed, packed, broadcast.to_bytes(4, "big"))
+    return _ADDRESS4
 
 
-def _route(route: Route, addresses: Sequence[Interface], index: int, sequence: int) -> bytes:
+def _put_route(
+    values: list[int | bytes], route: Route, addresses: Sequence[Interface], index: int, sequence: int
+) -> Template:
     to, gateway = route.destination, route.gateway
     assert gateway is not None, "see fits"
     flags = inet.ONLINK if inet.needs_onlink(gateway, addresses) else 0
-    template = _ROUTE4 if to.version == 4 else _ROUTE6
-    return template.fill(sequence, to.prefixlen, flags, index, to.network_address.packed, gateway.packed)
+    values += (sequence, to.prefixlen, flags, index, to.network_address.packed, gateway.packed)
+    return _ROUTE4 if to.version == 4 else _ROUTE6
 
 
 def as_wanted(wanted: Sequence[Link], indices: Sequence[Indices], told: Sequence[bytes]) -> bool:

@@ -14,7 +14,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from podnet_kni_server.datapath import attach, chardev, guest, inet, links, observe, usual
+from podnet_kni_server.datapath import attach, chardev, guest, inet, links, observe
 from podnet_kni_server.datapath.attach import Node
 from podnet_kni_server.datapath.errors import DatapathError
 from podnet_kni_server.datapath.extras import EXTRAS
@@ -46,7 +46,7 @@ class _Made:
 
 def attach_all(node: Node, pod: Pod, wanted: Sequence[Link]) -> list[Observed]:
     """See interface.Datapath.attach."""
-    if usual.fits(wanted) or all(_in_batch(link) and link.extras is None for link in wanted):
+    if all(_in_batch(link) and link.extras is None for link in wanted):
         return attach.attach(node, pod, wanted)
     present = observe.list_links(pod.channel)
     made = _Made(node, pod, frozenset(_there(wanted, present)), _bonded(present))

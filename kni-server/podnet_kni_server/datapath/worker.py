@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from podnet_kni_server.datapath import mounts
 from podnet_kni_server.datapath.channel import Channel
@@ -69,27 +69,48 @@ _STRANGE = (struct.error, IndexError, ValueError)
 
 
 class _Gate:
-    """Where the event loop sleeps for the answer of a quick call."""
+    """Where the event loop sleeps for the answer of a quick call, and the answer."""
 
-    __slots__ = ("_began", "_lock", "watched")
+    __slots__ = ("_began", "_lock", "answered", "error", "future", "result", "watched")
 
     def __init__(self, watched: bool) -> None:
         self.watched = watched
+        self.answered = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.future: asyncio.Future[Any] | None = None
+        """Of a call that nobody watches; made in the event loop when it has lost its patience."""
         self._began = time.monotonic()
         self._lock = threading.Lock()
         self._lock.acquire()
 
     def watch(self) -> None:
-        """In the event loop: sleep until there is the answer, or for as long as may be."""
+        """In the event loop: sleep until there is the answer, or for as long as may be. One that loses its patience
+        says so first and then looks whether there is an answer, the thread does it the other way round."""
         self._lock.acquire(timeout=_PATIENCE)
         self.watched = False
 
     def opened(self) -> bool:
-        """In the thread, when the answer is there: wakes the event loop, if that is here; else it needs the bell. One
-        that has just lost its patience looks for the answer itself."""
+        """In the thread, when the answer is there: wakes the event loop, if that is here; else it needs the bell."""
+        self.answered = True
         watched = self.watched
         self._lock.release()
         return watched
+
+    def settle(self) -> None:
+        """In the event loop, called by the bell: for who has seen the answer already there is nothing to do."""
+        if self.future is None:
+            return
+        if self.error is not None:
+            _fail(self.future, self.error)
+        else:
+            _succeed(self.future, self.result)
+
+    def outcome(self) -> Any:
+        """The result. Raises: what the call did."""
+        if self.error is not None:
+            raise self.error
+        return self.result
 
     def age(self) -> float:
         """Seconds since the call."""
@@ -138,47 +159,47 @@ class Worker:
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` in the thread, after every earlier call. Cancelling only drops the answer."""
-        return await self._put(None, function, arguments)
+        made: T = await self._wait(self._put(_Gate(False), function, arguments))
+        return made
 
     async def quick(self, function: Callable[..., T], *arguments: object) -> T:
         """Like call, for what takes a millisecond and is waited for: the event loop sleeps that long itself, at a lock,
         which is the shortest way for an answer. It never does so longer than _PATIENCE, and not at all when the thread
         is busy or the last quick call took longer: a kernel that is held up by others holds up no event loop."""
-        gate = _Gate(self._brisk and self._begun == self._done)
-        answer = self._put(gate, function, arguments)
-        if gate.watched:
-            gate.watch()
-            self._hand_over()
-        return await answer
+        gate = self._put(_Gate(self._brisk and self._begun == self._done), function, arguments)
+        try:
+            if gate.watched:
+                gate.watch()
+            made: T = gate.outcome() if gate.answered else await self._wait(gate)
+            return made
+        finally:
+            self._brisk = gate.age() < _PATIENCE
 
-    def _put(
-        self, gate: "_Gate | None", function: Callable[..., T], arguments: Sequence[object]
-    ) -> "asyncio.Future[T]":
+    async def _wait(self, gate: _Gate) -> Any:
+        """The answer that the bell brings."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             loop.add_reader(self._bell, self._hear)
             self._loop = loop
-        future: asyncio.Future[T] = loop.create_future()
+        gate.future = loop.create_future()
+        return await gate.future
 
+    def _put(self, gate: _Gate, function: Callable[..., T], arguments: Sequence[object]) -> _Gate:
         def job() -> None:
             try:
-                answer = functools.partial(_succeed, future, function(*arguments))
+                gate.result = function(*arguments)
             except _STRANGE as error:
-                answer = functools.partial(_fail, future, _caused(_not_understood(error), error))
+                gate.error = _caused(_not_understood(error), error)
             except BaseException as error:  # noqa: BLE001 - it is raised again where the call was made
-                answer = functools.partial(_fail, future, error)
-            self._answers.append(answer)
+                gate.error = error
             self._done += 1
-            if gate is None or not self._opened(gate):
+            if not gate.opened():
+                self._answers.append(gate.settle)
                 os.eventfd_write(self._bell, 1)
 
         self._begun += 1
         self._jobs.put(job)
-        return future
-
-    def _opened(self, gate: "_Gate") -> bool:
-        self._brisk = gate.age() < _PATIENCE
-        return gate.opened()
+        return gate
 
     def _hear(self) -> None:
         """In the event loop: the bell rang."""

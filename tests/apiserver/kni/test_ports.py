@@ -62,9 +62,14 @@ async def _started(machine: Machine) -> types.PodSandbox | None:
         return None
 
 
-async def test_the_host_port_of_another_pod_is_refused(apiserver: Any, mapped: None, machine: Machine) -> None:
+def _web(server: Any) -> str:
+    """A Pod with a hostPort, on this node."""
     container = {"name": "main", "image": "example.com/main:1", "ports": [{"containerPort": 80, "hostPort": 8080}]}
-    web = _made(apiserver, PODS, "Pod", "v1", "web", {"nodeName": NODE, "containers": [container]})
+    return _made(server, PODS, "Pod", "v1", "web", {"nodeName": NODE, "containers": [container]})
+
+
+async def test_the_host_port_of_another_pod_is_refused(apiserver: Any, mapped: None, machine: Machine) -> None:
+    web = _web(apiserver)
     await machine.start()
     with pytest.raises(errors.StatusError, match="TCP port 8080 of the node is the hostPort of Pod default/web"):
         await machine.run_pod(MAPPED)
@@ -74,4 +79,24 @@ async def test_the_host_port_of_another_pod_is_refused(apiserver: Any, mapped: N
         while not (pod := await _started(machine)):
             await asyncio.sleep(0.2)  # until the node has heard that the Pod is gone
     await eventually(machine.faults)
+    await machine.stop_pod(pod.id)
+
+
+async def test_a_host_port_that_comes_later_is_told(apiserver: Any, mapped: None, machine: Machine) -> None:
+    """It needs nothing of us, so it starts; and what arrives at the port goes to another."""
+    await machine.start()
+    pod = await machine.run_pod(MAPPED, name="first")
+    web = _web(apiserver)
+    uid = apiserver.send("GET", web).body["metadata"]["uid"]
+
+    def untold() -> Any:
+        events = apiserver.send("GET", "/api/v1/namespaces/default/events").body["items"]
+        told = [e["message"] for e in events if (e["involvedObject"]["uid"], e["reason"]) == (uid, "HostPortTaken")]
+        wanted = (
+            f"cannot lead TCP port 8080 of node {NODE} to this Pod: portMappings of Pod default/first took it before"
+        )
+        return told != [wanted] and (told or "no Event")
+
+    await eventually(untold)
+    assert apiserver.send("DELETE", web, {"gracePeriodSeconds": 0}).code == 200
     await machine.stop_pod(pod.id)

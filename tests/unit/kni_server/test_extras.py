@@ -130,7 +130,8 @@ def test_ports(tmp_path: Path, spec: dict[str, Any], policy: bool) -> None:
 
 
 def _pod(name: str, phase: str = "Running", **port: Any) -> hostports.Pod:
-    spec = {"containers": [{"ports": [{"containerPort": 1}, {"containerPort": 80, **port}]}, {}]}
+    containers = [{"ports": [{"containerPort": 1}, {"containerPort": 80, **port}]}, {}]
+    spec = {"nodeName": "n1", "containers": containers}
     body = {"metadata": {"namespace": "other", "name": name}, "spec": spec, "status": {"phase": phase}}
     return msgspec.convert(body, hostports.Pod)
 
@@ -151,10 +152,14 @@ def _pod(name: str, phase: str = "Running", **port: Any) -> hostports.Pod:
 def test_a_port_that_a_pod_has_by_kubernetes(
     tmp_path: Path, port: dict[str, Any], mapping: dict[str, Any], meet: bool
 ) -> None:
-    """Nothing listens there, and of two rules the first wins."""
+    """Nothing listens there, and of two rules one wins in silence: a mapping is refused, a later hostPort is told."""
     found = [_pod("over", "Succeeded", hostPort=8080), _pod("a", hostPort=9), _pod("db", **port)]
     policy = extras.Policy(holder=lambda wanted: hostports.holder(found, wanted))
     own = {"portMappings": [{**_PORTS[0], **mapping}]}
+    taken = PortRecord(host_port=8080, container_port=80, host_ip=mapping.get("hostIP", ""))
+    told = [text for pod in found for text in hostports.shadowed(pod, [("a/first", taken), ("other/db", taken)])]
+    what = "cannot lead TCP port 8080 of node n1 to this Pod: portMappings of Pod a/first took it before"
+    assert told == ([what] if meet else [])
     if not meet:
         assert planned(tmp_path, own, policy, bridge={"gateway": True}) is not None
         return

@@ -10,6 +10,7 @@ import pytest
 from podnet_api import core, kni, names
 from podnet_api.errors import NotFoundError
 from podnet_api.meta import ObjectMeta, Resource
+from podnet_kni_server import hostports
 from podnet_kni_server.datapath.fake import FakeDatapath
 from podnet_kni_server.node import NodeAgent
 from podnet_tests.kni_world import network_config, pod_network
@@ -57,6 +58,10 @@ class FakeObjects:
         self.networks = [pod_network("blue")]
         self.nodes = Nodes()
         self.config = network_config("blue")
+        self.pods: list[hostports.Pod] = []
+
+    def on_asked_change(self, call: object) -> None:
+        """Nothing changes here."""
 
     def on_network_change(self, call: object) -> None:
         """Nothing changes by itself."""
