@@ -105,7 +105,7 @@ class Extender:
         if verdict.fits:
             self.waiting.forget(uid)
         else:
-            self.waiting.refused(uid, _shared(self.state.snapshot.index.select(nodes).flags))
+            self.waiting.refused(uid, _shared(verdict.asked or bytes(len(self.state.snapshot.index))))
         if dropped or not verdict.fits:
             self.changed()
         return verdict

@@ -40,6 +40,8 @@ class Verdict:
     last: int = 0
     whole: Collection[str] | None = None
     """The nodes that were asked about, where all of them fit."""
+    asked: bytes = b""
+    """Where none fits: those that were asked about, as flags."""
 
     @functools.cached_property
     def fitting(self) -> list[str]:
@@ -62,7 +64,8 @@ def judge(resolution: Resolution, nodes: Collection[str], snapshot: Snapshot, le
     """The verdict on each of ``nodes``. A claim of the Pod itself must have been dropped before."""
     index = snapshot.index
     if resolution.faults:
-        return Verdict(Chosen(index), {resolution.faults[0].refusal: index.select(nodes)} if nodes else {})
+        asked = index.select(nodes)
+        return Verdict(Chosen(index), {resolution.faults[0].refusal: asked} if nodes else {}, asked=asked.flags)
     if not resolution.demand.networks:
         return Verdict(Chosen(index), {}, whole=nodes)
     asked = index.select(nodes)
@@ -74,7 +77,7 @@ def judge(resolution: Resolution, nodes: Collection[str], snapshot: Snapshot, le
     for why, lost in sieve.lost.items():
         unknown = asked.unknown if why is refusals.NOT_ON_NODE else []
         refused[why] = Selection(lanes.flags_of(lost, len(index)), unknown)
-    return Verdict(Chosen(index, lanes.flags_of(sieve.left, len(index))), refused, sieve.last)
+    return Verdict(Chosen(index, lanes.flags_of(sieve.left, len(index))), refused, sieve.last, asked=asked.flags)
 
 
 def narrowed(verdict: Verdict, start: int) -> Verdict:

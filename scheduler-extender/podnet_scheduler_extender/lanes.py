@@ -22,6 +22,8 @@ _REMEMBERED = 1024
 """Changes of a number that can be asked for later."""
 _JOINED = 16
 """So many lists of nodes are kept as JSON; each may be some hundred kilobytes."""
+_PIECE, _PIECES = 256, 400
+"""Nodes of a piece of such a list, and how many pieces are kept: from Pod to Pod few nodes change sides."""
 LARGEST = 1 << 30
 """What is more is taken for this much: sums of two stay below the topmost bit."""
 
@@ -38,6 +40,7 @@ class Index:
         self._live = bytearray()
         """All nodes as flags."""
         self._joined: dict[tuple[bytes, bytes], bytes] = {}
+        self._pieces: dict[tuple[int, bytes, bytes], bytes] = {}
         self.generation = 0
         """Another number after each change."""
 
@@ -74,6 +77,7 @@ class Index:
     def _change(self) -> None:
         self.generation += 1
         self._joined.clear()
+        self._pieces.clear()
 
     def lane(self, node: str) -> int | None:
         """The lane of ``node``; None: it has none."""
@@ -105,7 +109,19 @@ class Index:
         if found is None:
             if len(self._joined) >= _JOINED:
                 self._joined.clear()
-            found = self._joined[key] = separator.join(compress(self._quoted, flags))
+            pieces = (self._piece(start, flags, separator) for start in range(0, len(flags), _PIECE))
+            found = self._joined[key] = separator.join(filter(None, pieces))
+        return found
+
+    def _piece(self, start: int, flags: bytes, separator: bytes) -> bytes:
+        part = flags[start : start + _PIECE]
+        key = (start, part, separator)
+        found = self._pieces.pop(key, None)
+        if found is None:
+            found = separator.join(compress(self._quoted[start : start + _PIECE], part))
+            if len(self._pieces) >= _PIECES:
+                del self._pieces[next(iter(self._pieces))]
+        self._pieces[key] = found  # the last one again: those that are not asked for any more come to be the first
         return found
 
     def by_name(self, packed: int) -> dict[str, int]:

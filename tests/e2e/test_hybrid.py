@@ -39,7 +39,8 @@ def tried(space: Space, network: str) -> objects.Object:
 def asked(pod: objects.Object) -> dict[str, str]:
     """What of podnet a Pod asks the scheduler for."""
     [container] = pod["spec"]["containers"]
-    return {key: value for key, value in container["resources"]["requests"].items() if names.GROUP in key}
+    own = (names.RESOURCE, names.ATTACHMENTS_PREFIX)
+    return {key: value for key, value in container["resources"]["requests"].items() if key.startswith(own)}
 
 
 def test_nodes_count_and_nobody_is_asked(hybrid: Space) -> None:
