@@ -16,6 +16,8 @@ from podnet_api.kube import Client
 from podnet_kni_server import hostports
 
 Config = Callable[[str], kni.NetworkConfig | None]
+_DIGITS = 18
+"""Of a quantity below 2**63."""
 
 
 def asked(pods: Iterable[hostports.Pod]) -> Counter[str]:
@@ -35,7 +37,7 @@ def of_pod(pod: hostports.Pod | None) -> dict[str, int]:
 
 
 def _whole(count: str | int) -> bool:
-    return isinstance(count, int) or count.isdecimal()
+    return isinstance(count, int) or (count.isdecimal() and len(count) <= _DIGITS)
 
 
 def wanted(

@@ -59,7 +59,7 @@ def test_what_pods_ask_for_is_added_up() -> None:
         pod("Running", {BLUE: "1", "cpu": "100m"}, {}),
         pod("Pending", {BLUE: "2"}, {GREEN: 1}),
         pod("Succeeded", {BLUE: "4"}),
-        pod("Running", {BLUE: "1k", GREEN: "0.5"}),
+        pod("Running", {BLUE: "1k", GREEN: "0.5"}, {GREEN: "9" * 5000}),
     ]
     assert node_resources.asked(pods) == {BLUE: 3, GREEN: 1}
     assert node_resources.of_pod(None) == {}
