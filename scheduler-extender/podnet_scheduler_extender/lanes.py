@@ -23,7 +23,9 @@ _REMEMBERED = 1024
 _JOINED = 16
 """So many lists of nodes are kept as JSON; each may be some hundred kilobytes."""
 _PIECE, _PIECES = 256, 400
-"""Nodes of a piece of such a list, and how many pieces are kept: from Pod to Pod few nodes change sides."""
+"""Nodes of a piece of a long list, and how many pieces are kept: from Pod to Pod few nodes change sides."""
+_LONG = 1000
+"""Names. What is shorter is joined sooner than it is put together."""
 LARGEST = 1 << 30
 """What is more is taken for this much: sums of two stay below the topmost bit."""
 
@@ -109,9 +111,14 @@ class Index:
         if found is None:
             if len(self._joined) >= _JOINED:
                 self._joined.clear()
-            pieces = (self._piece(start, flags, separator) for start in range(0, len(flags), _PIECE))
-            found = self._joined[key] = separator.join(filter(None, pieces))
+            found = self._joined[key] = self._join(flags, separator)
         return found
+
+    def _join(self, flags: bytes, separator: bytes) -> bytes:
+        if flags.count(1) < _LONG:
+            return separator.join(compress(self._quoted, flags))
+        pieces = (self._piece(start, flags, separator) for start in range(0, len(flags), _PIECE))
+        return separator.join(filter(None, pieces))
 
     def _piece(self, start: int, flags: bytes, separator: bytes) -> bytes:
         part = flags[start : start + _PIECE]

@@ -54,18 +54,18 @@ def test_nodes_come_and_go(changes: list[tuple[bool, str]], asked: list[str]) ->
 def test_names_are_joined_as_if_at_once() -> None:
     """From Pod to Pod a few nodes change sides, and now and then a node comes or goes."""
     chance, index = random.Random(3), lanes.Index()
-    for number in range(700):
+    for number in range(2100):
         index.add(f"node-{number}")
-    flags = bytearray(chance.choices((0, 1), k=700))
+    flags = bytearray(chance.choices((0, 1), k=2100))
     for turn in range(200):
-        flags[chance.randrange(700)] ^= 1
+        flags[chance.randrange(2100)] ^= 1
         if turn % 50 == 49:
             index.remove(f"node-{turn}")
             index.add(f"late-{turn}")
         for separator in (b",", b':"full",'):
             wanted = separator.join(f'"{name}"'.encode() for name in index.names(bytes(flags)))
             assert index.joined(bytes(flags), separator) == wanted
-    assert index.joined(bytes(700), b",") == b""
+    assert index.joined(bytes(2100), b",") == b""
 
 
 def test_a_lane_that_is_used_again_starts_with_what_is_true_of_the_new_node() -> None:
