@@ -17,7 +17,7 @@ endif
 
 RUN := $(UV) run --no-sync
 HACK := $(RUN) python -m podnet_hack
-# What is measured runs with the Python of the image.
+# What is measured runs with the Python of the image, and the unit tests with both.
 SHIPPED := $(HACK).shipped
 PYTEST := $(RUN) pytest
 ROOMS := api kni-server scheduler-extender compat tests hack
@@ -46,8 +46,9 @@ lint: setup ## ruff, mypy and the import rules
 generate: setup ## write what is generated from the types: CRDs, gRPC code, reference pages
 	$(HACK).generate
 
-unit: setup ## tests that need nothing but Python
+unit: setup ## tests that need nothing but Python, with the checkout's and, as root, with the image's
 	$(PYTEST) tests/unit
+	$(SHIPPED) -m pytest tests/unit
 
 nri: setup ## the NRI client against containerd's own runtime side (Go)
 	$(PYTEST) tests/nri

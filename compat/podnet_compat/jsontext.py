@@ -24,8 +24,10 @@ def load(text: str) -> Any:
     try:
         return clean(json.loads(text, parse_constant=_refuse))
     except json.JSONDecodeError as error:
-        where = f"is not JSON: line {error.lineno}, column {error.colno}{_near(text, error.pos)}: {error.msg}"
-        hint = _hint(text, error.pos)
+        at = _place(text, error.pos)
+        line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        where = f"is not JSON: line {line}, column {column}{_near(text, at)}: {error.msg}"
+        hint = _hint(text, at)
         raise BrokenJsonError(f"{where} ({hint})" if hint else where) from error
     except (ValueError, RecursionError) as error:
         raise BrokenJsonError(f"is not JSON that can be read: {error}") from error
@@ -44,6 +46,12 @@ def clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     return value
+
+
+def _place(text: str, at: int) -> int:
+    """Where an error stands. Of a comma too many Python 3.13 tells the comma, before that the bracket behind it."""
+    behind = text[at + 1 :].lstrip()
+    return len(text) - len(behind) if text[at : at + 1] == "," and behind[:1] in {"]", "}"} else at
 
 
 def _near(text: str, at: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from podnet_api.errors import PodnetError
+from podnet_api.kube import trust
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -61,7 +62,7 @@ class Credentials:
 def _in_cluster() -> Credentials:
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     bracketed = f"[{host}]" if ":" in host else host
-    tls = ssl.create_default_context(cafile=str(_ACCOUNT / "ca.crt"))
+    tls = trust.context(cafile=str(_ACCOUNT / "ca.crt"))
     return Credentials(f"https://{bracketed}:{port}", tls, _ACCOUNT / "token")
 
 
@@ -86,7 +87,7 @@ def _tls(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext | None
     if not cluster["server"].startswith("https"):
         return None
     authority = cluster.get("certificate-authority-data")
-    tls = ssl.create_default_context(
+    tls = trust.context(
         cafile=cluster.get("certificate-authority"), cadata=base64.b64decode(authority).decode() if authority else None
     )
     if "client-certificate-data" in user:

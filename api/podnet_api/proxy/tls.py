@@ -14,6 +14,7 @@ from pathlib import Path
 
 from podnet_api.admission import certificates, secret
 from podnet_api.errors import KubeError, PodnetError
+from podnet_api.kube import trust
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class TlsError(PodnetError):
 
 def context(client_authority: str = "") -> ssl.SSLContext:
     """A server's; a client certificate of ``client_authority`` (path of a PEM file) is asked for, not required."""
-    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made = trust.context(ssl.Purpose.CLIENT_AUTH)
     made.set_alpn_protocols(["http/1.1"])
     if client_authority:
         made.load_verify_locations(cafile=client_authority)
@@ -40,7 +41,7 @@ def context(client_authority: str = "") -> ssl.SSLContext:
 
 def vouching(authority: ssl.SSLContext, certificate: str, key: str) -> ssl.SSLContext:
     """``authority``, which trusts the API server, with the certificate of a request-header proxy."""
-    made = ssl.create_default_context()
+    made = trust.context()
     made.load_verify_locations(cadata=b"".join(authority.get_ca_certs(binary_form=True)))
     made.load_cert_chain(certificate, key)
     return made

@@ -47,7 +47,8 @@ class Runtime:
             yield self
         finally:
             server.close()
-            os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):  # from Python 3.13 on asyncio does it
+                os.unlink(path)
             await _end(connections)
 
     async def plugin(self, timeout: float = 5.0) -> "Plugin":

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from aiohttp import web
+from podnet_api.kube import trust
 from podnet_scheduler_extender import app, main
 from podnet_scheduler_extender.fake import Cluster
 from podnet_tests.issuer import issue
@@ -48,14 +49,14 @@ async def get(url: str, tls: ssl.SSLContext) -> int:
 
 
 async def test_a_client_with_a_certificate_of_the_authority_is_served(files: pathlib.Path, url: str) -> None:
-    tls = ssl.create_default_context(cafile=f"{files}/authority.crt")
+    tls = trust.context(cafile=f"{files}/authority.crt")
     tls.load_cert_chain(f"{files}/scheduler.crt", f"{files}/scheduler.key")
     assert await get(url, tls) == 200
 
 
 @pytest.mark.parametrize("name", ["", "stranger"])
 async def test_others_are_not(files: pathlib.Path, url: str, name: str) -> None:
-    tls = ssl.create_default_context(cafile=f"{files}/authority.crt")
+    tls = trust.context(cafile=f"{files}/authority.crt")
     if name:
         tls.load_cert_chain(f"{files}/{name}.crt", f"{files}/{name}.key")
     with pytest.raises((aiohttp.ClientError, OSError)):
