@@ -52,8 +52,8 @@ class Trunk:
 
     def send(self, connection: int, data: bytes) -> None:
         """Queue `data`; never blocks and keeps the order of calls. After a loss the bytes go nowhere."""
-        if not self._writer.is_closing():  # from Python 3.12 on a transport that was lost fails here
-            self._writer.writelines(split(connection, data, self._frame_max))
+        # Not writelines, which from Python 3.12 on fails where the transport is lost.
+        self._writer.write(b"".join(split(connection, data, self._frame_max)))
 
     def send_raw(self, data: bytes) -> None:
         """Queue bytes as they are: for tests that break the framing."""

@@ -17,6 +17,11 @@ log = logging.getLogger(__name__)
 RUNTIME_SERVICE = "nri.pkg.api.v1alpha1.Runtime"
 SHARE = 0.75
 """The part of the runtime's patience that an event may use; at its end it is answered as failed."""
+_FIRST = ("Configure", "Synchronize")
+"""Without these nothing else is called."""
+_HEARD = 0.1
+"""Seconds between the refusal of one of these and the end of the connection: what comes together with the end the
+runtime may drop, and would not say why."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,6 +101,11 @@ class Session:
             payload = await self._place.run(prepared.what, prepared.work, self._deadline(call))
         except errors.StatusError as error:
             self._fail(call, error)
+            if call.method in _FIRST:
+                # NRI before 0.8 keeps the connection and never calls on it again: only a new one helps.
+                self._fault = f"the runtime was answered: {error}"
+                await asyncio.sleep(_HEARD)
+                raise errors.ConnectionLost(f"cannot keep the connection: {self._fault}") from error
         else:
             del self._unanswered[call.stream]
             self._server.reply(call.stream, payload)
@@ -111,9 +121,6 @@ class Session:
         log.warning("%s refused: %s", call.method, error)
         del self._unanswered[call.stream]
         self._server.fail(call.stream, error.code, error.message)
-        if call.method in ("Configure", "Synchronize"):
-            # NRI before 0.8 keeps the connection and never calls on it again: only a new one helps.
-            raise errors.ConnectionLost(f"cannot keep the connection: the runtime was answered: {error}")
 
     def _refuse_rest(self) -> None:
         """The session is ending: a Pod whose event stays without an answer would start without its networks."""
