@@ -70,7 +70,7 @@ e2e: setup ## tests in a real cluster of their own (KEEP=1 leaves it up)
 	$(PYTEST) tests/e2e
 
 test: setup ## all of these, and one summary
-	@$(HACK).parts lint,unit,nri+apiserver scheduler,netns+vm e2e
+	@$(HACK).parts lint,unit,nri,scheduler+apiserver netns+vm e2e
 
 conformance: setup ## what KEP-3698 promises, on the cluster of $$KUBECONFIG (CONFORMANCE="--image podnet.local/test:dev")
 	$(PYTEST) tests/conformance --junitxml=build/conformance/junit.xml $(CONFORMANCE)
