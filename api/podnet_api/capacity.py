@@ -1,6 +1,6 @@
 """Capacity: which networks each node can count by itself, so that their Pods need no call of the extender. Pure.
 
-The KNI server publishes how many attachments of such a NetworkConfig its node carries as an extended resource
+The KNI server publishes how many attachments of such a NetworkConfig its node carries as a resource of the node
 (``names.attachments_resource``); the webhook makes Pods ask for it; NodeResourcesFit of kube-scheduler counts,
 and the kubelet counts again.
 """

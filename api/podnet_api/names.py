@@ -73,7 +73,7 @@ def node_label(network: str) -> str:
 
 
 def attachments_resource(config: str) -> str:
-    """The extended resource that counts attachments to NetworkConfig ``config``; long names as in ``node_label``."""
+    """The resource of a node that counts attachments to NetworkConfig ``config``; long names as in ``node_label``."""
     return ATTACHMENTS_PREFIX + hashed_name(config, _LABEL_NAME_LIMIT)
 
 

@@ -24,16 +24,18 @@ def asked(pods: Iterable[hostports.Pod]) -> Counter[str]:
     """How much the Pods of this node ask for of each such resource, as kube-scheduler and kubelet add it up."""
     found: Counter[str] = Counter()
     for pod in pods:
-        if not pod.finished:
-            found.update(of_pod(pod))
+        found.update(of_pod(pod))
     return found
 
 
-def of_pod(pod: hostports.Pod | None) -> dict[str, int]:
-    """What one Pod asks for. The webhook writes whole numbers, into one container."""
-    containers = () if pod is None or pod.finished else pod.spec.containers
-    given = (item for container in containers for item in container.resources.requests.items())
-    return {key: int(count) for key, count in given if key.startswith(names.ATTACHMENTS_PREFIX) and _whole(count)}
+def of_pod(pod: hostports.Pod | None) -> Counter[str]:
+    """What one Pod asks for, in all its containers. The webhook writes whole numbers."""
+    found: Counter[str] = Counter()
+    for container in () if pod is None or pod.finished else pod.spec.containers:
+        for key, count in container.resources.requests.items():
+            if key.startswith(names.ATTACHMENTS_PREFIX) and _whole(count):
+                found[key] += int(count)
+    return found
 
 
 def _whole(count: str | int) -> bool:

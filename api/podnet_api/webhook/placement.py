@@ -23,7 +23,7 @@ fits there, and does so without ``ignoredByScheduler`` (Kubernetes 1.36). A clus
 
 @dataclass(frozen=True)
 class Placement:
-    """``extender``: kube-scheduler must ask it. ``attachments``: how many of each extended resource besides.
+    """``extender``: kube-scheduler must ask it. ``attachments``: how much of each resource of nodes besides.
     ``known``: whether all that the Pod names is."""
 
     extender: bool = True

@@ -8,7 +8,7 @@
   a list that hid it would be untrue.
 - Every entry gets its interface name, so that no later change of the list's order or of this rule moves
   an interface. Places count with ``default`` in front.
-- Where there is more than ``default``: the extended resources by which it is placed (see ``placement``), and the
+- Where there is more than ``default``: the resources by which it is placed (see ``placement``), and the
   annotation by which NRI refuses to start the Pod without our plugin. Where the extender is asked also required node
   affinity, so that it is asked about nodes that matter; what nodes count is nowhere but on nodes that have it.
 """

@@ -98,13 +98,13 @@ class _Gate:
         return watched
 
     def settle(self) -> None:
-        """In the event loop, called by the bell: for who has seen the answer already there is nothing to do."""
-        if self.future is None:
+        """In the event loop, called by the bell. Who has seen the answer already, or waits no more, needs nothing."""
+        if self.future is None or self.future.done():
             return
         if self.error is not None:
-            _fail(self.future, self.error)
+            self.future.set_exception(self.error)
         else:
-            _succeed(self.future, self.result)
+            self.future.set_result(self.result)
 
     def outcome(self) -> Any:
         """The result. Raises: what the call did."""
@@ -354,16 +354,6 @@ def _open(path: str) -> int:
         raise NetnsMissing(f"cannot open the namespace {path}: {error.strerror}") from error
 
 
-def _succeed(future: "asyncio.Future[T]", result: T) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
 def _caused(error: DatapathError, cause: Exception) -> DatapathError:
     error.__cause__ = cause
     return error
-
-
-def _fail(future: "asyncio.Future[T]", error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)

@@ -57,7 +57,7 @@ def pod(phase: str, *requests: dict[str, object]) -> hostports.Pod:
 def test_what_pods_ask_for_is_added_up() -> None:
     pods = [
         pod("Running", {BLUE: "1", "cpu": "100m"}, {}),
-        pod("Pending", {BLUE: "2"}, {GREEN: 1}),
+        pod("Pending", {BLUE: "1"}, {BLUE: "1", GREEN: 1}),
         pod("Succeeded", {BLUE: "4"}),
         pod("Running", {BLUE: "1k", GREEN: "0.5"}, {GREEN: "9" * 5000}),
     ]
